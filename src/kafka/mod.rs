@@ -1,0 +1,1 @@
+//! Kafka, bytes only: consumer, transactional producer, restore, topics, embedded broker.

@@ -1,0 +1,32 @@
+//! The words of the domain as plain data: what an alert, an incident, an action and a decision are.
+//!
+//! Invariant: nothing here reads a clock, a socket, a file or randomness, and nothing here imports another part of
+//! incidentd.
+
+pub mod action;
+pub mod alert;
+pub mod decision;
+pub mod event;
+pub mod fingerprint;
+pub mod home;
+pub mod id;
+pub mod incident;
+pub mod number;
+pub mod output;
+pub mod severity;
+pub mod status;
+pub mod text;
+pub mod time;
+
+pub use action::{Action, ActionKind, Channel};
+pub use alert::{Alert, AlertBody, AlertOutcome, AlertStatus, CurrentValue, Environment};
+pub use decision::{Decision, Verdict, Why};
+pub use event::{EventSet, RuleEvent};
+pub use fingerprint::Fingerprint;
+pub use id::{ActionId, IncidentId, Origin, Topic};
+pub use incident::{Correlation, Incident, Receipt, TimelineEntry, TimelineEvent};
+pub use output::Output;
+pub use severity::Severity;
+pub use status::Status;
+pub use text::{Labels, Metadata};
+pub use time::Time;

@@ -1,0 +1,22 @@
+//! What a shard says, before `codec` makes records of it.
+
+use crate::model::{Action, Decision, Incident, IncidentId};
+use std::sync::Arc;
+
+/// What a shard says; `codec::output` makes records of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// To `incidents`.
+    Incident(Arc<Incident>),
+    /// A tombstone to `incidents`.
+    IncidentGone(IncidentId),
+    Action(Action),
+    Decision(Decision),
+    /// A critical or high incident that no rule acted for went to `default_channels` (counts in `incidents_unrouted_total`).
+    Unrouted(IncidentId),
+    /// One rule was evaluated for one event: the labels of `rule_evaluations_total{rule,result}`.
+    Evaluated {
+        rule: String,
+        result: &'static str,
+    },
+}
