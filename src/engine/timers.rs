@@ -10,8 +10,9 @@ const TICK_SHIFT: u32 = 4;
 /// Slots per level, as a shift.
 const SLOT_SHIFT: u32 = 6;
 const SLOTS: usize = 1 << SLOT_SHIFT;
-/// 16 ms × 64⁶: 34 years; what lies beyond waits in the last level and is put in anew.
-const LEVELS: usize = 6;
+/// 16 ms × 64⁷ since 1970: the year 4200. What is due later stands at the end.
+const LEVELS: usize = 7;
+const LAST_TICK: u64 = (1 << (SLOT_SHIFT * LEVELS as u32)) - 1;
 
 #[derive(Clone, Copy)]
 struct Item {
@@ -55,7 +56,8 @@ impl Timers {
     /// Hands `key` out once `due` has come.
     pub fn insert(&mut self, due: Time, key: u32) {
         self.len += 1;
-        self.place(Item { tick: (due.0.max(0) as u64).div_ceil(1 << TICK_SHIFT), key });
+        let tick = (due.0.max(0) as u64).div_ceil(1 << TICK_SHIFT).min(LAST_TICK);
+        self.place(Item { tick, key });
     }
 
     fn place(&mut self, item: Item) {
@@ -66,13 +68,7 @@ impl Timers {
         // The highest digit (base 64) in which the tick differs from now names the level.
         let differs = (item.tick ^ self.current) | (SLOTS as u64 - 1);
         let level = ((63 - differs.leading_zeros()) / SLOT_SHIFT) as usize;
-        let (level, slot) = if level < LEVELS {
-            (level, (item.tick >> (SLOT_SHIFT * level as u32)) as usize % SLOTS)
-        } else {
-            // Beyond the horizon: the last slot that the last level will pass.
-            let last = LEVELS - 1;
-            (last, ((self.current >> (SLOT_SHIFT * last as u32)) as usize + SLOTS - 1) % SLOTS)
-        };
+        let slot = (item.tick >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
         self.levels[level].slots[slot].push(item);
         self.levels[level].occupied |= 1 << slot;
     }
@@ -87,8 +83,6 @@ impl Timers {
                 let shift = SLOT_SHIFT * at as u32;
                 let here = (self.current >> shift) as u32 % SLOTS as u32;
                 let ahead = level.occupied.rotate_right(here).trailing_zeros() as u64;
-                // In its own slot of a higher level nothing stands but what went a whole turn round.
-                let ahead = if ahead == 0 { SLOTS as u64 } else { ahead };
                 let slot = (u64::from(here) + ahead) as usize % SLOTS;
                 (at, slot, ((self.current >> shift) + ahead) << shift)
             })
@@ -105,7 +99,7 @@ impl Timers {
 
     /// Hands out every key that is due at `now`, in no particular order. Time that goes back hands out nothing.
     pub fn expire(&mut self, now: Time, due: &mut Vec<u32>) {
-        let target = now.0.max(0) as u64 >> TICK_SHIFT;
+        let target = (now.0.max(0) as u64 >> TICK_SHIFT).min(LAST_TICK);
         self.len -= self.ready.len();
         due.append(&mut self.ready);
         while let Some((level, slot, tick)) = self.next_slot().filter(|(_, _, tick)| *tick <= target) {
@@ -165,7 +159,7 @@ mod tests {
         timers.insert(Time(start + 3_155_760_000_000), 7);
         let mut due = Vec::new();
         timers.expire(Time(start + 3_000_000_000_000), &mut due);
-        assert_eq!(due, []);
+        assert!(due.is_empty());
         timers.expire(Time(start + 3_155_760_000_016), &mut due);
         assert_eq!(due, [7]);
     }
