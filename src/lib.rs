@@ -3,6 +3,8 @@
 pub mod codec;
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod kafka;
+pub mod metrics;
 pub mod model;
 pub mod rules;
