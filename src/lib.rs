@@ -10,3 +10,4 @@ pub mod model;
 pub mod replay;
 pub mod rules;
 pub mod rules_dir;
+pub mod settings;
