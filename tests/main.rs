@@ -1,3 +1,4 @@
 //! The tests of what a user notices, in one binary: one module an area.
 
 mod cases;
+mod rules;
