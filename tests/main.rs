@@ -1,1 +1,4 @@
-fn main() {}
+//! The tests of what a user notices, in one binary: one module an area.
+
+mod kafka;
+mod support;
