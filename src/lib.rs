@@ -6,3 +6,4 @@ pub mod engine;
 pub mod kafka;
 pub mod model;
 pub mod rules;
+pub mod worker;
