@@ -1,5 +1,7 @@
 //! incidentd: alerts in, incidents and pages out, exactly once.
 
+pub mod app;
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod engine;

@@ -1,10 +1,11 @@
 //! Appends alerts to their topic, each keyed by its service, many under way at a time and in order.
 
-use crate::app::{Failure, settings};
+use crate::app::Failure;
 use crate::codec::{AlertRecord, Item, read_alerts};
 use crate::config::Config;
 use crate::kafka::{self, Appender, Clients, Names};
 use crate::model::{Origin, Time, Topic};
+use crate::settings;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,8 +70,7 @@ pub fn send(config: &Config, alerts: Vec<String>, mut tell: impl FnMut(Sent) -> 
 
 async fn append(appender: Appender, topic: Arc<str>, alert: String) -> Result<Sent, kafka::Error> {
     let key = service_of(&alert);
-    let stands =
-        appender.append(&topic, None, key.as_deref().map(str::as_bytes), Some(alert.as_bytes()), &[], TIMEOUT).await?;
+    let stands = appender.append(&topic, None, key.as_deref().map(str::as_bytes), Some(alert.as_bytes()), &[], TIMEOUT).await?;
     Ok(Sent { topic: topic.to_string(), partition: stands.partition, offset: stands.offset, key })
 }
 

@@ -30,7 +30,8 @@ impl Configuration {
         match (Config::load(check.file.config.as_deref(), environment), check.json) {
             (Ok(config), true) => print::json(&json!({ "ok": true, "config": config })),
             (Ok(config), false) => {
-                let text = toml::to_string(&config).map_err(|error| Failure::Wrong(format!("cannot be written as TOML: {error}")))?;
+                let text =
+                    toml::to_string(&config).map_err(|error| Failure::Wrong(format!("cannot be written as TOML: {error}")))?;
                 print::line(format!("# The configuration is right. In force, defaults included:\n{text}"))
             }
             (Err(error), true) => {

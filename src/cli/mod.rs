@@ -39,10 +39,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the service until SIGTERM or SIGINT
-    #[command(after_help = "Example:\n  incidentd topics create --config incidentd.toml\n  incidentd run --config incidentd.toml")]
+    #[command(
+        after_help = "Example:\n  incidentd topics create --config incidentd.toml\n  incidentd run --config incidentd.toml"
+    )]
     Run(ConfigFile),
     /// See it work: an embedded broker, generated LLM alerts, and what is decided and why
-    #[command(after_help = "Examples:\n  incidentd demo\n  incidentd demo --seconds 30 --rate 20\n\nNeeds no broker, no Docker, no configuration.")]
+    #[command(
+        after_help = "Examples:\n  incidentd demo\n  incidentd demo --seconds 30 --rate 20\n\nNeeds no broker, no Docker, no configuration."
+    )]
     Demo(app::DemoOptions),
     /// Make the Kafka topics
     #[command(subcommand)]

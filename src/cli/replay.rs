@@ -1,10 +1,11 @@
 //! `replay`: what a history of alerts would have produced under a set of rules (SPEC 5).
 
-use crate::app::{Failure, describe, settings};
-use crate::cli::{ConfigFile, print};
+use crate::app::Failure;
+use crate::cli::ConfigFile;
 use crate::model::Time;
 use crate::replay::{self, Fault, Produced, parse_moment};
-use crate::rules_dir;
+use crate::rules::render;
+use crate::{rules_dir, settings};
 use clap::Args;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -44,8 +45,8 @@ impl Replay {
         let config = self.file.load()?;
         let source = rules_dir::read(&self.rules).map_err(|error| Failure::Wrong(error.to_string()))?;
         let rules = replay::load_rules(&source).map_err(|found| {
-            let lines: Vec<String> = found.iter().map(|diagnostic| describe(diagnostic, &self.rules, &source)).collect();
-            Failure::Wrong(lines.join("\n"))
+            let lines: Vec<String> = found.iter().map(|diagnostic| render(diagnostic, &source)).collect();
+            Failure::Wrong(lines.concat())
         })?;
         let input: Box<dyn BufRead> = match self.input.to_str() {
             Some("-") => Box::new(io::stdin().lock()),
@@ -55,8 +56,7 @@ impl Replay {
             Some(path) => Box::new(File::create(path).map_err(|error| about(path, &error))?),
             None => Box::new(io::stdout().lock()),
         };
-        let replay =
-            replay::Replay::new(settings::codec(&config), settings::engine(&config, config.topics.partitions), rules, Fault::None);
+        let replay = replay::Replay::new(settings::codec(&config), settings::engine(&config), rules, Fault::None);
         drive(replay, input, BufWriter::new(output), self.until, &self.input)
     }
 }
@@ -98,7 +98,8 @@ fn drive(
         // A reader that has seen enough (`| head`) is no error.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Wrong(format!("the output: {error}"))),
         _ => {
-            let counts: Vec<String> = replay.outcomes.iter().map(|(outcome, count)| format!("{} {count}", outcome.name())).collect();
+            let counts: Vec<String> =
+                replay.outcomes.iter().map(|(outcome, count)| format!("{} {count}", outcome.name())).collect();
             eprintln!("alerts: {}", if counts.is_empty() { "none".to_owned() } else { counts.join(", ") });
             Ok(())
         }

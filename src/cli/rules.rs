@@ -1,9 +1,9 @@
 //! `rules check`: errors and warnings with file:line:column and the source line (SPEC 5).
 
-use crate::app::{Failure, describe};
+use crate::app::Failure;
 use crate::cli::print;
-use crate::rules::{Diagnostic, RuleSet};
-use crate::rules_dir;
+use crate::rules::{Diagnostic, RuleSet, render};
+use crate::{rules_dir, settings};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ impl Rules {
     pub fn run(self) -> Result<(), Failure> {
         let Rules::Check(check) = self;
         let source = rules_dir::read(&check.dir).map_err(|error| Failure::Wrong(error.to_string()))?;
-        let (loaded, found) = match RuleSet::load(&source) {
+        let (loaded, found) = match RuleSet::load(&source, &settings::rule_limits()) {
             Ok((rules, warnings)) => (Some(rules), warnings),
             Err(found) => (None, found),
         };
@@ -46,7 +46,7 @@ impl Rules {
             }))?;
         } else {
             for diagnostic in &found {
-                print::line(describe(diagnostic, &check.dir, &source))?;
+                print::line(render(diagnostic, &source))?;
             }
         }
         match loaded {

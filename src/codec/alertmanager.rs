@@ -67,12 +67,8 @@ impl Element {
     /// The seed's table; for words that are not in it what everybody else may write (a page too many, never one too few).
     fn severity(&self, settings: &Settings) -> Option<Severity> {
         let word = self.label("severity");
-        let table = [
-            ("critical", Severity::Critical),
-            ("error", Severity::High),
-            ("warning", Severity::Medium),
-            ("info", Severity::Low),
-        ];
+        let table =
+            [("critical", Severity::Critical), ("error", Severity::High), ("warning", Severity::Medium), ("info", Severity::Low)];
         let said = table.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
         said.map(|(_, severity)| severity).or_else(|| settings.severity(word))
     }

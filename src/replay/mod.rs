@@ -212,7 +212,7 @@ impl Replay {
 
 /// Loads a rule set for a replay, or says everything that is wrong with it.
 pub fn load_rules(source: &RuleSource) -> Result<RuleSet, Vec<crate::rules::Diagnostic>> {
-    RuleSet::load(source).map(|(rules, _)| rules)
+    RuleSet::load(source, &crate::rules::Limits::default()).map(|(rules, _)| rules)
 }
 
 impl Produced {

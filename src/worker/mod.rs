@@ -29,7 +29,7 @@ pub use rules::SharedRules;
 
 use crate::kafka::{Clients, Error, Layout, Names};
 use crate::model::Topic;
-use crate::{codec, engine};
+use crate::{codec, engine, rules::Limits};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,7 @@ pub struct Settings {
     /// `partitions` is the layout's `shards`.
     pub engine: Arc<engine::Settings>,
     pub rules: Arc<SharedRules>,
+    pub rule_limits: Limits,
     pub observe: Observe,
 }
 

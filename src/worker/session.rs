@@ -271,7 +271,7 @@ fn lane<'l>(routes: &[Vec<usize>; INPUTS.len()], lanes: &'l mut [Lane], topic: u
 }
 
 fn load(settings: &Settings) -> Result<RuleSet, String> {
-    match RuleSet::load(&settings.rules.source()) {
+    match RuleSet::load(&settings.rules.source(), &settings.rule_limits) {
         Ok((rules, _)) => Ok(rules),
         Err(found) => Err(found.first().map_or_else(
             || "the rules do not load".to_owned(),
