@@ -11,3 +11,4 @@ pub mod replay;
 pub mod rules;
 pub mod rules_dir;
 pub mod settings;
+pub mod worker;

@@ -147,7 +147,20 @@ impl Replay {
     }
 
     fn reject(&self, origin: &Origin, key: Option<&[u8]>, bytes: &[u8], stage: &str, reason: &str, pending: &mut Pending) {
-        pending.rejected.push(codec::dead_letter(origin, key, Some(bytes), stage, reason, &self.codec));
+        pending.rejected.push(codec::dead_letter(
+            &codec::DeadLetter {
+                topic: origin.topic.name(),
+                partition: origin.partition,
+                offset: origin.offset,
+                index: origin.index,
+                stage,
+                reason,
+                key,
+                value: Some(bytes),
+                headers: &[],
+            },
+            &self.codec,
+        ));
         pending.rejected_at.push(pending.outputs.len());
         *pending.outcomes.entry(AlertOutcome::Rejected).or_default() += 1;
     }
