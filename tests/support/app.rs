@@ -13,7 +13,9 @@ use tempfile::TempDir;
 pub struct App {
     dir: TempDir,
     /// Goes before each topic's name.
-    pub prefix: String,
+    prefix: String,
+    /// Goes after the name of each that is not an input.
+    suffix: String,
     settings: Settings,
 }
 
@@ -25,10 +27,17 @@ pub struct Settings {
     pub rules: String,
     pub workers: u32,
     pub publish_interval: &'static str,
-    /// Whole tables (or keys of `[kafka]`, which comes last) to go into the configuration.
+    /// `api.listen`.
+    pub listen: String,
+    /// More keys of `[engine]`, a line each.
+    pub engine: String,
+    /// Whole tables of the configuration.
     pub tables: String,
     /// More properties of `[kafka]`, a line each.
     pub kafka: String,
+    /// Where several installations read the same `alerts`: what their topics have in common, and what goes after the
+    /// names of all others to keep them apart.
+    pub shared: Option<(String, String)>,
 }
 
 impl Default for Settings {
@@ -38,8 +47,11 @@ impl Default for Settings {
             rules: PAGE_CRITICAL.to_owned(),
             workers: 2,
             publish_interval: "500ms",
+            listen: "127.0.0.1:0".to_owned(),
+            engine: String::new(),
             tables: String::new(),
             kafka: String::new(),
+            shared: None,
         }
     }
 }
@@ -48,16 +60,37 @@ impl Default for Settings {
 pub const PAGE_CRITICAL: &str =
     r##"notification(#{ name: "critical", where: #{ severity: "critical" }, channels: [ slack("#critical") ] });"##;
 
+const INPUTS: [&str; 3] = ["alerts", "commands", "events"];
+/// By their keys in the configuration.
+const OUTPUTS: [(&str, &str); 11] = [
+    ("incidents", "incidents"),
+    ("silences", "silences"),
+    ("notifications", "notifications"),
+    ("escalations", "escalations"),
+    ("remediations", "remediations"),
+    ("decisions", "decisions"),
+    ("dead_letters", "dead-letters"),
+    ("state", "incidentd-state"),
+    ("inbox", "incidentd-inbox"),
+    ("replies", "incidentd-replies"),
+    ("delivery", "incidentd-delivery"),
+];
+
+/// A prefix that no other test, and no earlier run on the same cluster, has.
+pub fn unique(name: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    format!("{name}-{millis}-{}-", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl App {
     /// Makes the topics, by `incidentd topics create`.
     pub fn new(name: &str, settings: Settings) -> App {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let prefix = format!("{name}-{millis}-{}-", COUNT.fetch_add(1, Ordering::Relaxed));
+        let (prefix, suffix) = settings.shared.clone().unwrap_or_else(|| (unique(name), String::new()));
         let dir = tempfile::Builder::new().prefix("incidentd-app-").tempdir().expect("a temporary folder");
         fs::create_dir(dir.path().join("rules")).expect("a folder");
         fs::write(dir.path().join("rules/test.rhai"), &settings.rules).expect("a file");
-        let app = App { dir, prefix, settings };
+        let app = App { dir, prefix, suffix, settings };
         let output = app.command(&["topics", "create"], &app.config("setup", true)).output().expect("incidentd starts");
         assert!(
             output.status.success(),
@@ -69,17 +102,28 @@ impl App {
         app
     }
 
+    /// By its name without prefix, such as `dead-letters`.
     pub fn topic(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+        let suffix = if INPUTS.contains(&name) { "" } else { &self.suffix };
+        format!("{}{name}{suffix}", self.prefix)
     }
 
     pub fn group(&self) -> String {
-        format!("{}group", self.prefix)
+        format!("{}group{}", self.prefix, self.suffix)
+    }
+
+    /// The keys of `[topics]` that name topics.
+    fn names(&self) -> String {
+        let mut lines = String::new();
+        for (key, name) in OUTPUTS {
+            writeln!(lines, "{key} = \"{name}{}\"", self.suffix).expect("a String takes all");
+        }
+        lines
     }
 
     /// A configuration file; a static member rejoins its group at once after a crash.
     fn config(&self, member: &str, is_static: bool) -> PathBuf {
-        let Settings { partitions, workers, publish_interval, tables, kafka, .. } = &self.settings;
+        let Settings { partitions, workers, publish_interval, listen, engine, tables, kafka, .. } = &self.settings;
         let mut text = format!(
             r##"roles = ["engine"]
 {tables}
@@ -88,22 +132,24 @@ prefix = "{prefix}"
 partitions = {partitions}
 action_partitions = 2
 replication = 1
-[engine]
+{names}[engine]
 workers = {workers}
 publish_interval = "{publish_interval}"
+{engine}
 [correlation]
 hold = "0"
 [rules]
 dir = "{rules}"
 watch = false
 [api]
-listen = "127.0.0.1:0"
+listen = "{listen}"
 [kafka]
 "bootstrap.servers" = "{bootstrap}"
 "group.id" = "{group}"
 {kafka}
 "##,
             prefix = self.prefix,
+            names = self.names(),
             rules = self.dir.path().join("rules").display(),
             bootstrap = broker::bootstrap(),
             group = self.group(),

@@ -143,7 +143,7 @@ impl Reader {
             .set("fetch.wait.max.ms", "20")
             .create()
             .expect("a consumer");
-        let partitions = partitions(&consumer, topic);
+        let partitions = partition_count(&consumer, topic);
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
             list.add_partition_offset(topic, partition as i32, Offset::Beginning).expect("an offset");
@@ -175,7 +175,8 @@ pub fn read_all(topic: &str) -> Vec<Record> {
     records
 }
 
-fn partitions(consumer: &BaseConsumer, topic: &str) -> usize {
+/// Panics where the topic does not exist.
+pub fn partition_count(consumer: &BaseConsumer, topic: &str) -> usize {
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("the topic's metadata");
     let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     assert!(count > 0, "the topic {topic} does not exist");
@@ -198,7 +199,7 @@ impl Progress {
             .set("enable.auto.commit", "false")
             .create()
             .expect("a consumer");
-        let partitions = partitions(&consumer, topic);
+        let partitions = partition_count(&consumer, topic);
         Progress { consumer, topic: topic.to_owned(), partitions }
     }
 
