@@ -1,4 +1,5 @@
 //! The tests of what a user notices, in one binary: one module an area.
 
+mod cases;
 mod kafka;
 mod support;

@@ -70,3 +70,16 @@ pub fn write_output(output: &Output, settings: &Settings) -> Option<OutRecord> {
     let _ = (output, settings);
     None
 }
+
+/// A record to `dead-letters`: the bytes untouched, and in the headers where they stood and what is wrong.
+pub fn dead_letter(
+    origin: &Origin,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    stage: &str,
+    reason: &str,
+    settings: &Settings,
+) -> OutRecord {
+    let _ = (origin, key, value, stage, reason, settings);
+    OutRecord { topic: Topic::DeadLetters, partition: None, key: None, value: None, headers: Vec::new() }
+}

@@ -1,0 +1,128 @@
+//! `[kafka]`: every librdkafka property passes through, save those that would break what incidentd promises.
+
+use crate::config::problem::nearest;
+use crate::config::reader::Section;
+use serde::Serializer;
+use serde::ser::SerializeMap;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Properties with one value that exactly-once and the homes of SPEC 2 rest on.
+const FIXED: [(&str, &str, &str); 6] = [
+    ("partition.assignment.strategy", "range", "only `range` gives one member the same partition of several topics"),
+    ("enable.auto.commit", "false", "offsets are committed in the transaction that they belong to"),
+    ("enable.auto.offset.store", "false", "offsets are committed in the transaction that they belong to"),
+    ("isolation.level", "read_committed", "records of aborted transactions must not be read"),
+    ("enable.idempotence", "true", "transactions need it"),
+    ("acks", "all", "transactions need it"),
+];
+
+/// Properties that incidentd sets by itself.
+const OURS: [(&str, &str); 2] = [
+    ("transactional.id", "set \"group.instance.id\": it names the member and its transactional.id"),
+    ("transaction.timeout.ms", "it is kept near 10 s, for a crashed writer holds its readers that long"),
+];
+
+/// Names that people misspell. librdkafka itself checks the rest when a client is made.
+const COMMON: [&str; 30] = [
+    "bootstrap.servers",
+    "broker.address.family",
+    "client.id",
+    "compression.codec",
+    "compression.type",
+    "debug",
+    "fetch.max.bytes",
+    "fetch.min.bytes",
+    "fetch.wait.max.ms",
+    "group.id",
+    "group.instance.id",
+    "linger.ms",
+    "max.poll.interval.ms",
+    "message.max.bytes",
+    "metadata.max.age.ms",
+    "queued.max.messages.kbytes",
+    "sasl.kerberos.service.name",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "session.timeout.ms",
+    "socket.timeout.ms",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.key.password",
+    "statistics.interval.ms",
+    "heartbeat.interval.ms",
+];
+
+pub fn read(mut section: Section<'_>) -> BTreeMap<String, String> {
+    let mut properties =
+        BTreeMap::from([("bootstrap.servers", "localhost:9092"), ("group.id", "incidentd")].map(|(k, v)| (k.into(), v.into())));
+    for (name, node) in section.rest() {
+        let value = match node.value {
+            Value::String(text) => text,
+            Value::Bool(_) | Value::Number(_) => node.value.to_string(),
+            other => {
+                let help = "write a string, a number, true or false".to_owned();
+                section.wrong(&name, Some(node.place), format!("{other} is no property's value"), help);
+                continue;
+            }
+        };
+        if let Err((message, help)) = check(&name, &value) {
+            section.wrong(&name, Some(node.place), message, help);
+        }
+        properties.insert(name, value);
+    }
+    for required in ["bootstrap.servers", "group.id"] {
+        if properties.get(required).is_none_or(|value| value.trim().is_empty()) {
+            section.wrong(required, None, "is empty".to_owned(), "leave it out for the default, or name one".to_owned());
+        }
+    }
+    properties
+}
+
+fn check(name: &str, value: &str) -> Result<(), (String, String)> {
+    if let Some((_, wanted, reason)) = FIXED.into_iter().find(|(fixed, ..)| *fixed == name) {
+        let same = value == wanted || (name == "acks" && value == "-1");
+        return if same {
+            Ok(())
+        } else {
+            Err((format!("\"{value}\" is refused: {reason}"), format!("leave it out, or \"{wanted}\"")))
+        };
+    }
+    if let Some((_, help)) = OURS.into_iter().find(|(ours, _)| *ours == name) {
+        return Err(("is set by incidentd itself".to_owned(), help.to_owned()));
+    }
+    // One property in a configuration of its own: librdkafka looks at its name and its value, and at nothing else.
+    let mut alone = rdkafka::ClientConfig::new();
+    alone.set(name, value);
+    match alone.create_native_config() {
+        Ok(_) => Ok(()),
+        Err(rdkafka::error::KafkaError::ClientConfig(_, reason, ..)) if reason.contains("No such configuration property") => {
+            let near = nearest(name, COMMON).map(|near| format!("did you mean \"{near}\"?"));
+            let help = near.unwrap_or_else(|| "see librdkafka's CONFIGURATION.md for the names".to_owned());
+            Err(("librdkafka has no such property".to_owned(), help))
+        }
+        Err(rdkafka::error::KafkaError::ClientConfig(_, reason, ..)) => {
+            Err((format!("\"{value}\" is refused by librdkafka: {reason}"), "see librdkafka's CONFIGURATION.md".to_owned()))
+        }
+        Err(error) => Err((format!("is refused by librdkafka: {error}"), "see librdkafka's CONFIGURATION.md".to_owned())),
+    }
+}
+
+/// The properties as a map, with what is secret among them hidden.
+pub fn hide_secrets<S: Serializer>(properties: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let secret = |name: &str| ["password", "secret", ".key.pem", "jaas"].iter().any(|word| name.contains(word));
+    let mut map = serializer.serialize_map(Some(properties.len()))?;
+    for (name, value) in properties {
+        map.serialize_entry(name, if secret(name) { "(hidden)" } else { value })?;
+    }
+    map.end()
+}
+
+/// The largest message that the producer takes; librdkafka's default where it is not set.
+pub fn message_max(properties: &BTreeMap<String, String>) -> usize {
+    properties.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_000_000)
+}
