@@ -67,7 +67,7 @@ fn throughput(bench: &Bench, load: &Load) {
     println!("\nthroughput, {} alerts a run, {} runs", load.alerts, bench.runs);
     let (mut ceiling, mut engine) = (Vec::new(), Vec::new());
     for _ in 0..bench.runs {
-        ceiling.push(ceiling::run(load));
+        ceiling.push(ceiling::run(load, &load.settings));
         println!("  ceiling    {}", ceiling[ceiling.len() - 1]);
         engine.push(bench.run(load, 10));
         println!("  incidentd  {}", engine[engine.len() - 1]);

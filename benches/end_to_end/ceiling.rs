@@ -14,7 +14,8 @@ use std::slice;
 
 const BATCH: usize = 2_000;
 
-pub fn run(load: &Load) -> Speed {
+/// `settings`: as incidentd reads them, too.
+pub fn run(load: &Load, settings: &codec::Settings) -> Speed {
     let consumer: BaseConsumer = client()
         .set("group.id", "ceiling")
         .set("isolation.level", "read_committed")
@@ -29,7 +30,7 @@ pub fn run(load: &Load) -> Speed {
     }
     consumer.assign(&list).expect("an assignment");
 
-    let (settings, pid) = (codec::Settings::default(), std::process::id());
+    let pid = std::process::id();
     let (mut read, mut begin) = (0, None);
     // SAFETY: the queue is of this live consumer, and destroyed before it.
     let queue = unsafe { rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
@@ -40,7 +41,7 @@ pub fn run(load: &Load) -> Speed {
         assert!(got >= 0, "the batch failed");
         for &message in &batch[..got as usize] {
             // SAFETY: librdkafka filled it, and it is destroyed once, below.
-            read += unsafe { take(&*message, &settings) };
+            read += unsafe { take(&*message, settings) };
             unsafe { rd::rd_kafka_message_destroy(message) };
         }
         if begin.is_none() && read >= load.from {

@@ -4,6 +4,8 @@ use crate::load::{Load, SERVICES};
 use crate::measure::{Mark, Speed};
 use crate::support::app::{App, Process, Settings, unique};
 use crate::support::client::Progress;
+use incidentd::config::Config;
+use incidentd::settings;
 use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +51,8 @@ impl Bench {
         let prefix = unique("load");
         let app = App::new("load", Settings { shared: Some((prefix.clone(), "-none".to_owned())), ..self.settings(1) });
         let start = Instant::now();
-        let load = Load::write(app.topic("alerts"), prefix, self.alerts);
+        let config = Config::load(Some(&app.config_file()), std::iter::empty()).expect("the benchmark's own configuration");
+        let load = Load::write(app.topic("alerts"), prefix, self.alerts, settings::codec(&config));
         println!("{} alerts written in {:.1} s", load.alerts, start.elapsed().as_secs_f64());
         load
     }

@@ -1,6 +1,7 @@
 //! The alerts: 650 bytes each, every identity in a fixed service, the same for every run of a benchmark.
 
 use crate::support::client::Writer;
+use incidentd::codec;
 use incidentd::model::Time;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -22,6 +23,8 @@ pub struct Load {
     pub alerts: i64,
     /// From here on it is measured.
     pub from: i64,
+    /// How its alerts are read.
+    pub settings: codec::Settings,
 }
 
 /// Who is next, and how their alerts look.
@@ -82,7 +85,7 @@ pub fn service(identity: u64) -> String {
 
 impl Load {
     /// `alerts` after those that make the live identities known.
-    pub fn write(topic: String, prefix: String, alerts: u64) -> Load {
+    pub fn write(topic: String, prefix: String, alerts: u64, settings: codec::Settings) -> Load {
         let (writer, mut generator) = (Writer::new(), Generator::new());
         for sent in 0..LIVE + alerts {
             let identity = generator.next();
@@ -93,6 +96,6 @@ impl Load {
             }
         }
         writer.flush();
-        Load { topic, prefix, alerts: (LIVE + alerts) as i64, from: (LIVE + alerts / 10) as i64 }
+        Load { topic, prefix, alerts: (LIVE + alerts) as i64, from: (LIVE + alerts / 10) as i64, settings }
     }
 }

@@ -1,5 +1,6 @@
 //! Holds what a read_committed reader sees against what was written.
 
+use super::replayed;
 use super::traffic::Written;
 use crate::support::app::App;
 use crate::support::client::Reader;
@@ -87,6 +88,14 @@ impl Audit {
         let missing: Vec<_> = pages.difference(&paged).take(5).collect();
         let needless: Vec<_> = paged.difference(&pages).take(5).collect();
         assert!(missing.is_empty() && needless.is_empty(), "missing pages {missing:?}, needless {needless:?}");
+    }
+
+    /// The actions are the very ones that the in-memory engine makes of the same records.
+    pub fn check_against_replay(&self, app: &App) {
+        let (here, there): (BTreeSet<String>, _) = (self.actions.keys().cloned().collect(), replayed::action_ids(app));
+        let missing: Vec<_> = there.difference(&here).take(5).collect();
+        let needless: Vec<_> = here.difference(&there).take(5).collect();
+        assert!(missing.is_empty() && needless.is_empty(), "against the replay missing {missing:?}, needless {needless:?}");
     }
 }
 

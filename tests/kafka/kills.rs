@@ -42,6 +42,7 @@ fn exactly_once_when_killed_at_each_step_of_a_transaction() {
         audit.look();
         audit.check(&written);
     }
+    audit.check_against_replay(&app);
 }
 
 /// `INCIDENTD_TEST_KILLS`: how many times, 50 by default.
@@ -78,6 +79,7 @@ fn exactly_once_when_killed_at_random_moments_under_load() {
     last.stop();
     audit.look();
     audit.check(&written);
+    audit.check_against_replay(&app);
     println!(
         "{} alerts, {} pages, {kills} kills ({struck_at_work} at work), settled in {:?}",
         written.alerts,

@@ -50,6 +50,7 @@ fn exactly_once_when_one_member_is_killed_and_one_stands_still() {
     second.stop();
     audit.look();
     audit.check(&written);
+    audit.check_against_replay(&app);
 }
 
 /// The group as the broker sees it.

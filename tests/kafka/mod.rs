@@ -4,6 +4,7 @@ mod audit;
 mod kills;
 mod members;
 mod poison;
+mod replayed;
 mod restart;
 mod traffic;
 

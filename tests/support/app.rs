@@ -121,6 +121,11 @@ impl App {
         lines
     }
 
+    /// As a static member goes by.
+    pub fn config_file(&self) -> PathBuf {
+        self.config("static", true)
+    }
+
     /// A configuration file; a static member rejoins its group at once after a crash.
     fn config(&self, member: &str, is_static: bool) -> PathBuf {
         let Settings { partitions, workers, publish_interval, listen, engine, tables, kafka, .. } = &self.settings;
