@@ -64,13 +64,13 @@ fn exactly_once_when_killed_at_random_moments_under_load() {
     for _ in 0..kills {
         let before: i64 = progress.committed().iter().sum();
         let process = app.start();
-        thread::sleep(Duration::from_millis(random.random_range(200..3_000)));
+        thread::sleep(Duration::from_millis(random.random_range(200..4_500)));
         process.kill();
         let after: i64 = progress.committed().iter().sum();
         struck_at_work += u32::from(after > before);
     }
     let written = traffic.stop();
-    assert!(struck_at_work * 3 >= kills, "only {struck_at_work} of {kills} kills struck a process that had begun to work");
+    assert!(struck_at_work * 4 >= kills, "only {struck_at_work} of {kills} kills struck a process that had begun to work");
 
     let start = Instant::now();
     let last = app.start();
