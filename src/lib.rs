@@ -1,5 +1,7 @@
 //! incidentd: alerts in, incidents and pages out, exactly once.
 
+pub mod app;
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod engine;
@@ -11,3 +13,4 @@ pub mod replay;
 pub mod rules;
 pub mod rules_dir;
 pub mod settings;
+pub mod worker;

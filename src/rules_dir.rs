@@ -3,7 +3,7 @@
 //! A Kubernetes ConfigMap is a folder of links to `..data/…`, and a new version swaps the link `..data`. So links are
 //! followed, names that begin with a dot are skipped, and what counts as a change is the text of the files, not the event.
 
-use crate::rules::{Diagnostic, RuleSet, RuleSource};
+use crate::rules::{Diagnostic, Limits, RuleSet, RuleSource};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use notify_debouncer_full::{DebounceEventResult, new_debouncer, notify::RecursiveMode};
 use std::path::{Path, PathBuf};
@@ -97,6 +97,7 @@ impl Follower {
     pub fn start(
         dir: PathBuf,
         watch: bool,
+        limits: Limits,
         first: Arc<RuleSource>,
         mut tell: impl FnMut(Reload) + Send + 'static,
     ) -> std::io::Result<Follower> {
@@ -105,7 +106,7 @@ impl Follower {
         let thread = std::thread::Builder::new().name("rules".to_owned()).spawn(move || {
             // A watch that cannot be set up leaves the polling.
             let _watch = watch.then(|| watcher(&dir, events)).flatten();
-            follow(&dir, watch, &woken, first, &mut tell);
+            follow(&dir, watch, &woken, limits, first, &mut tell);
         })?;
         Ok(Follower { wake, thread: Some(thread) })
     }
@@ -136,7 +137,7 @@ fn watcher(dir: &Path, events: Sender<Wake>) -> Option<impl Sized> {
     Some(watcher)
 }
 
-fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, first: Arc<RuleSource>, tell: &mut dyn FnMut(Reload)) {
+fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, limits: Limits, first: Arc<RuleSource>, tell: &mut dyn FnMut(Reload)) {
     // What was seen last: text, or what kept it from being read.
     let mut seen = Ok(first);
     loop {
@@ -158,7 +159,7 @@ fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, first: Arc<RuleSource
             _ => {}
         }
         tell(match &found {
-            Ok(source) => match RuleSet::load(source) {
+            Ok(source) => match RuleSet::load(source, &limits) {
                 Ok((rules, warnings)) => Reload::Applied { source: Arc::new(source.clone()), rules, warnings },
                 Err(diagnostics) => Reload::Rejected(diagnostics),
             },
@@ -230,7 +231,7 @@ mod tests {
         let first = Arc::new(read(dir.path()).unwrap());
         assert_eq!(first.files.len(), 1, "the hidden copies are not counted");
         let (sender, told) = bounded(8);
-        let follower = Follower::start(dir.path().to_owned(), true, first, move |reload| {
+        let follower = Follower::start(dir.path().to_owned(), true, Limits::default(), first, move |reload| {
             let _ = sender.send(reload);
         })
         .unwrap();

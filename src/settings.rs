@@ -2,7 +2,9 @@
 
 use crate::config::{Anchor, Config};
 use crate::model::{Channel, Severity};
-use crate::{codec, engine};
+use crate::{codec, engine, rules};
+use std::sync::OnceLock;
+use std::time::Instant;
 
 /// What of `config` the engine goes by.
 pub fn engine(config: &Config) -> engine::Settings {
@@ -43,4 +45,14 @@ pub fn codec(config: &Config) -> codec::Settings {
 fn default_channels(config: &Config) -> Vec<Channel> {
     let channels = config.rules.default_channels.iter();
     channels.filter_map(|channel| serde_json::from_value(channel.clone()).ok()).collect()
+}
+
+/// How much a rule's script may use, with a clock to stop it by.
+pub fn rule_limits() -> rules::Limits {
+    rules::Limits { clock: Some(millis_since_start), ..rules::Limits::default() }
+}
+
+fn millis_since_start() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64
 }

@@ -7,20 +7,25 @@ use serde::ser::SerializeMap;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Properties with one value that exactly-once and the homes of SPEC 2 rest on.
-const FIXED: [(&str, &str, &str); 6] = [
-    ("partition.assignment.strategy", "range", "only `range` gives one member the same partition of several topics"),
-    ("enable.auto.commit", "false", "offsets are committed in the transaction that they belong to"),
-    ("enable.auto.offset.store", "false", "offsets are committed in the transaction that they belong to"),
-    ("isolation.level", "read_committed", "records of aborted transactions must not be read"),
-    ("enable.idempotence", "true", "transactions need it"),
-    ("acks", "all", "transactions need it"),
-];
-
-/// Properties that incidentd sets by itself.
-const OURS: [(&str, &str); 2] = [
-    ("transactional.id", "set \"group.instance.id\": it names the member and its transactional.id"),
-    ("transaction.timeout.ms", "it is kept near 10 s, for a crashed writer holds its readers that long"),
+/// Properties that may be written down but not changed: name, allowed values, reason. Exactly-once and the homes of SPEC 2
+/// rest on them.
+pub const FIXED: [(&str, &[&str], &str); 11] = [
+    ("enable.auto.commit", &["false"], "offsets are committed in the transaction of what came of their records"),
+    ("enable.auto.offset.store", &["false"], "offsets are committed in the transaction of what came of their records"),
+    ("isolation.level", &["read_committed"], "an aborted transaction must never be read"),
+    ("partition.assignment.strategy", &["range"], "only `range` gives one member the same partition of every topic"),
+    ("group.protocol", &["classic"], "only the classic protocol lets a member choose the `range` assignor"),
+    (
+        "auto.offset.reset",
+        &["earliest", "smallest", "beginning", "error"],
+        "a group without offsets begins at the oldest record, and a committed offset that is gone is an error: anything else \
+         loses alerts silently",
+    ),
+    ("enable.idempotence", &["true"], "transactions need it"),
+    ("acks", &["all", "-1"], "transactions need it"),
+    ("request.required.acks", &["all", "-1"], "transactions need it"),
+    ("partitioner", &["murmur2_random"], "keys live where the Java clients put them"),
+    ("enable.partition.eof", &["true"], "a shard is ready when it has read its partitions to their ends"),
 ];
 
 /// Names that people misspell. librdkafka itself checks the rest when a client is made.
@@ -84,16 +89,14 @@ pub fn read(mut section: Section<'_>) -> BTreeMap<String, String> {
 }
 
 fn check(name: &str, value: &str) -> Result<(), (String, String)> {
-    if let Some((_, wanted, reason)) = FIXED.into_iter().find(|(fixed, ..)| *fixed == name) {
-        let same = value == wanted || (name == "acks" && value == "-1");
-        return if same {
-            Ok(())
-        } else {
-            Err((format!("\"{value}\" is refused: {reason}"), format!("leave it out, or \"{wanted}\"")))
-        };
+    if let Some((_, allowed, reason)) = FIXED.into_iter().find(|(fixed, ..)| *fixed == name)
+        && !allowed.contains(&value)
+    {
+        return Err((format!("\"{value}\" is refused: {reason}"), format!("leave it out, or write \"{}\"", allowed[0])));
     }
-    if let Some((_, help)) = OURS.into_iter().find(|(ours, _)| *ours == name) {
-        return Err(("is set by incidentd itself".to_owned(), help.to_owned()));
+    if name == "transactional.id" {
+        let help = "set \"group.instance.id\": it names the member and its transactional.id".to_owned();
+        return Err(("is set by incidentd itself".to_owned(), help));
     }
     // One property in a configuration of its own: librdkafka looks at its name and its value, and at nothing else.
     let mut alone = rdkafka::ClientConfig::new();

@@ -349,7 +349,7 @@ fn limits(mut table: Section<'_>) -> Limits {
     const MIB: usize = 1 << 20;
     let limits = Limits {
         alert: table.size("alert", 64 * KIB, KIB..=MIB),
-        nesting: table.count("nesting", 32, 4..=128) as usize,
+        nesting: table.count("nesting", 32, 4..=100) as usize,
         labels: table.count("labels", 64, 1..=1_000) as usize,
         sources: table.count("sources", 1_000, 1..=10_000) as usize,
         related: table.count("related", 20, 1..=100) as usize,

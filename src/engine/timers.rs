@@ -5,13 +5,11 @@
 
 use crate::model::Time;
 
-/// Milliseconds per tick, as a shift: 16 ms. Nothing is handed out early, and at most this much late.
-const TICK_SHIFT: u32 = 4;
-/// Slots per level, as a shift.
+/// Slots per level, as a shift. A tick is a millisecond: nothing is handed out early, nothing late.
 const SLOT_SHIFT: u32 = 6;
 const SLOTS: usize = 1 << SLOT_SHIFT;
-/// 16 ms × 64⁷ since 1970: the year 4200. What is due later stands at the end.
-const LEVELS: usize = 7;
+/// 64⁸ ms since 1970: past the year 9999.
+const LEVELS: usize = 8;
 const LAST_TICK: u64 = (1 << (SLOT_SHIFT * LEVELS as u32)) - 1;
 
 #[derive(Clone, Copy)]
@@ -56,7 +54,7 @@ impl Timers {
     /// Hands `key` out once `due` has come.
     pub fn insert(&mut self, due: Time, key: u32) {
         self.len += 1;
-        let tick = (due.0.max(0) as u64).div_ceil(1 << TICK_SHIFT).min(LAST_TICK);
+        let tick = (due.0.max(0) as u64).min(LAST_TICK);
         self.place(Item { tick, key });
     }
 
@@ -94,12 +92,12 @@ impl Timers {
         if !self.ready.is_empty() {
             return Time(i64::MIN);
         }
-        self.next_slot().map_or(Time::NEVER, |(_, _, tick)| Time((tick << TICK_SHIFT) as i64))
+        self.next_slot().map_or(Time::NEVER, |(_, _, tick)| Time(tick as i64))
     }
 
     /// Hands out every key that is due at `now`, in no particular order. Time that goes back hands out nothing.
     pub fn expire(&mut self, now: Time, due: &mut Vec<u32>) {
-        let target = (now.0.max(0) as u64 >> TICK_SHIFT).min(LAST_TICK);
+        let target = (now.0.max(0) as u64).min(LAST_TICK);
         self.len -= self.ready.len();
         due.append(&mut self.ready);
         while let Some((level, slot, tick)) = self.next_slot().filter(|(_, _, tick)| *tick <= target) {
@@ -128,7 +126,7 @@ mod tests {
     proptest! {
         /// Against the plainest model: a list that is searched.
         #[test]
-        fn hands_out_each_key_once_never_early_and_at_most_a_tick_late(
+        fn hands_out_each_key_once_neither_early_nor_late(
             steps in proptest::collection::vec((0i64..4_000_000_000, 0i64..40_000_000), 1..200)
         ) {
             let mut timers = Timers::default();
@@ -137,7 +135,7 @@ mod tests {
             for (key, (delay, pass)) in steps.into_iter().enumerate() {
                 timers.insert(Time(now + delay), key as u32);
                 waiting.push((now + delay, key as u32));
-                prop_assert!(timers.next_due() <= Time(waiting.iter().map(|(due, _)| *due).min().unwrap_or(i64::MAX) + 16));
+                prop_assert!(timers.next_due() <= Time(waiting.iter().map(|(due, _)| *due).min().unwrap_or(i64::MAX)));
                 now += pass;
                 let mut due = Vec::new();
                 timers.expire(Time(now), &mut due);
@@ -145,7 +143,7 @@ mod tests {
                     let at = waiting.iter().position(|(_, k)| *k == key).expect("handed out once");
                     prop_assert!(waiting.swap_remove(at).0 <= now, "early");
                 }
-                prop_assert!(waiting.iter().all(|(due, _)| *due > now - 16), "late");
+                prop_assert!(waiting.iter().all(|(due, _)| *due > now), "late");
                 prop_assert_eq!(timers.len(), waiting.len());
             }
         }
@@ -160,7 +158,7 @@ mod tests {
         let mut due = Vec::new();
         timers.expire(Time(start + 3_000_000_000_000), &mut due);
         assert!(due.is_empty());
-        timers.expire(Time(start + 3_155_760_000_016), &mut due);
+        timers.expire(Time(start + 3_155_760_000_000), &mut due);
         assert_eq!(due, [7]);
     }
 }

@@ -147,7 +147,20 @@ impl Replay {
     }
 
     fn reject(&self, origin: &Origin, key: Option<&[u8]>, bytes: &[u8], stage: &str, reason: &str, pending: &mut Pending) {
-        pending.rejected.push(codec::dead_letter(origin, key, Some(bytes), stage, reason, &self.codec));
+        pending.rejected.push(codec::dead_letter(
+            &codec::DeadLetter {
+                topic: origin.topic.name(),
+                partition: origin.partition,
+                offset: origin.offset,
+                index: origin.index,
+                stage,
+                reason,
+                key,
+                value: Some(bytes),
+                headers: &[],
+            },
+            &self.codec,
+        ));
         pending.rejected_at.push(pending.outputs.len());
         *pending.outcomes.entry(AlertOutcome::Rejected).or_default() += 1;
     }
@@ -199,7 +212,7 @@ impl Replay {
 
 /// Loads a rule set for a replay, or says everything that is wrong with it.
 pub fn load_rules(source: &RuleSource) -> Result<RuleSet, Vec<crate::rules::Diagnostic>> {
-    RuleSet::load(source).map(|(rules, _)| rules)
+    RuleSet::load(source, &crate::rules::Limits::default()).map(|(rules, _)| rules)
 }
 
 impl Produced {
