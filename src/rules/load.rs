@@ -1,6 +1,6 @@
 //! Loads a folder of rule files, all or none, and finds as much wrong with it as can be found in one go.
 
-use crate::rules::closure::{Body, Closure, Ready, Runner};
+use crate::rules::closure::{Body, Closure, FileFunctions, Ready, Runner};
 use crate::rules::collector::{Collector, KeyPlaces};
 use crate::rules::declaration::{Channels, Declared};
 use crate::rules::diagnostic::{Diagnostic, Place};
@@ -107,17 +107,17 @@ impl Loader<'_> {
         for finding in self.collector.findings.take() {
             self.found.push(finding.diagnostic(path, &places));
         }
-        let functions = Rc::new(ast.clone_functions_only());
+        let functions = FileFunctions::new(file.clone(), ast);
         for declared in self.collector.declared.take() {
             rules.push(self.ready(declared, &functions, &file, &places));
         }
     }
 
-    fn ready(&mut self, declared: Declared, functions: &Rc<AST>, file: &Rc<str>, places: &KeyPlaces) -> Ready {
+    fn ready(&mut self, declared: Declared, functions: &FileFunctions, file: &Rc<str>, places: &KeyPlaces) -> Ready {
         let Declared { rule, matcher, when, channels, place } = declared;
         let mut closure = |key: &str, function: &FnPtr| {
             let place = places.find(place, key, false);
-            match Closure::new(key, function, functions, file, place) {
+            match Closure::new(key, function, functions, place) {
                 Ok(closure) => Some(closure),
                 Err(message) => {
                     self.found.push(Diagnostic::error(file, place, message, None));
@@ -158,7 +158,8 @@ impl Loader<'_> {
             wall: self.limits.wall,
         };
         for ready in rules {
-            let (findings, wants_resolution) = dry_run::run(ready, &runner);
+            let (mut findings, wants_resolution) = dry_run::run(ready, &runner);
+            findings.iter_mut().for_each(|finding| finding.error = self.limits.refuse_failing);
             self.found.extend(findings);
             ready.rule.send_on_resolve |= wants_resolution;
             for place in compared.take() {
