@@ -320,7 +320,7 @@ fn a_closure_that_fails_on_a_sample_can_be_let_through_with_a_warning() {
     let (set, warnings) = RuleSet::load(&files, &lenient).unwrap_or_else(|found| panic!("{found:?}"));
     assert!(warnings.len() == 1 && !warnings[0].error, "{warnings:?}");
     let error = set.when(0, &Arc::new(incident()), &context()).expect_err("it fails");
-    assert_eq!(error.to_string(), "rules.rhai:1:46: no");
+    assert_eq!(error.to_string(), "rules.rhai:1:45: no");
 }
 
 #[test]
