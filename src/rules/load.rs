@@ -16,6 +16,8 @@ use std::rc::Rc;
 /// Bytes of one file; 65,535 lines are the most that the script engine can tell apart.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 const MOST_LINES: usize = 65_535;
+/// The parser looks through all functions of the file at each variable: past these a load takes seconds.
+const SLOW_FUNCTIONS: usize = 5_000;
 
 pub(super) struct Loaded {
     pub engine: Engine,
@@ -73,7 +75,15 @@ impl Loader<'_> {
             return None;
         }
         match catch_unwind(AssertUnwindSafe(|| self.engine.compile(text))) {
-            Ok(Ok(ast)) => Some(ast),
+            Ok(Ok(ast)) => {
+                let functions = ast.iter_functions().count();
+                if functions > SLOW_FUNCTIONS {
+                    let message = format!("{functions} closures and functions in one file are slow to load");
+                    let help = Some("split it: a hundred rules a file load many times faster".to_owned());
+                    self.found.push(Diagnostic::warning(path, Place::default(), message, help));
+                }
+                Some(ast)
+            }
             Ok(Err(error)) => {
                 let (message, help) = explain_syntax(error.err_type());
                 self.error(path, error.position().into(), message, help);
