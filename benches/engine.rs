@@ -1,1 +1,230 @@
-fn main() {}
+//! The engine from memory, one thread: what an alert costs from bytes to applied changes, and what an incident weighs.
+//!
+//! `cargo bench --bench engine [-- SECTION…]`, sections `throughput`, `rules`, `memory`, `restore`, `flat` (all without any).
+//! The load is that of `end_to_end`: 1,000 services, 100,000 live fingerprints, 1 % new, alerts of 650 bytes.
+
+use incidentd::codec::{self, AlertRecord, Item};
+use incidentd::config::Config;
+use incidentd::engine::{Input, Shard, StateRecord};
+use incidentd::model::{Origin, Time, Topic, time::MINUTE};
+use incidentd::rules::{RuleSet, RuleSource};
+use incidentd::settings;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SERVICES: u64 = 1_000;
+const LIVE: u64 = 100_000;
+const START: i64 = 1_800_000_000_000;
+
+fn alert(identity: u64, at: Time, status: &str) -> Vec<u8> {
+    let mut text = format!(
+        r#"{{"service_id":"svc-{:04}","title":"p99 latency above threshold","severity":"{}","category":"model_performance","environment":"production","status":"{status}","timestamp":"{at}","labels":{{"metric_type":"latency","model_id":"model-{:07}","region":"eu-west-{}","tenant_id":"tenant-{}","cluster":"gpu-pool-a"}},"metadata":{{"threshold":5,"current_value":{}.25,"dashboard_url":"https://grafana.example.com/d/llm-latency"}},"description":""#,
+        identity % SERVICES,
+        if identity.is_multiple_of(2) { "critical" } else { "medium" },
+        identity / SERVICES,
+        identity % 3,
+        identity % 100,
+        5 + identity % 90,
+    );
+    while text.len() < 648 {
+        text.push_str("The 99th percentile of time to first token has been above its threshold. ");
+    }
+    text.truncate(648);
+    text.push_str("\"}");
+    text.into_bytes()
+}
+
+/// `count` rules that listen to `triggered`, of which one matches the critical half of the load.
+fn rules(count: usize) -> Rc<RuleSet> {
+    let mut text = String::from(
+        "notification(#{ name: \"critical\", where: #{ severity: \"critical\" }, channels: [slack(\"#pages\")] });\n",
+    );
+    for n in 1..count {
+        text.push_str(&format!(
+            "notification(#{{ name: \"rule-{n}\", where: #{{ severity: [\"critical\", \"high\"], service_id: \"other-{n}-*\" }}, channels: [slack(\"#team-{n}\")] }});\n"
+        ));
+    }
+    let source = RuleSource { files: [("bench.rhai".to_owned(), text)].into() };
+    Rc::new(RuleSet::load(&source).map(|(rules, _)| rules).unwrap_or_else(|found| panic!("{found:?}")))
+}
+
+struct Bench {
+    shard: Shard,
+    codec: codec::Settings,
+    offset: i64,
+    now: Time,
+    said: usize,
+    out: Vec<incidentd::model::Output>,
+    log: Vec<StateRecord>,
+}
+
+impl Bench {
+    fn new(rules: Rc<RuleSet>, config: &str) -> Bench {
+        let config = Config::parse(config, std::iter::empty()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        Bench {
+            shard: Shard::new(0, Arc::new(settings::engine(&config)), rules),
+            codec: settings::codec(&config),
+            offset: 0,
+            now: Time(START),
+            said: 0,
+            out: Vec::new(),
+            log: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, value: &[u8]) {
+        let origin = Origin { topic: Topic::Alerts, partition: 0, offset: self.offset, index: 0 };
+        self.offset += 1;
+        let Bench { shard, codec, now, out, .. } = self;
+        codec::read_alerts(&AlertRecord { origin, time: *now, value: Some(value), form: None }, codec, &mut |item| match item {
+            Item::Alert { alert, .. } => {
+                shard.process(*now, Input::Alert(alert), out);
+            }
+            Item::Rejected { reason, .. } => panic!("{reason}"),
+            Item::Ignored => {}
+        });
+    }
+
+    /// What a worker does at a commit, but for Kafka: timers, records of outputs, changelog.
+    fn commit(&mut self, keep: bool) {
+        self.shard.tick(self.now, &mut self.out);
+        for output in self.out.drain(..) {
+            self.said += codec::write_output(&output, &self.codec).map_or(0, |record| record.value.map_or(0, |v| v.len()));
+        }
+        let (log, said) = (&mut self.log, &mut self.said);
+        self.shard.changelog(&mut |record| {
+            *said += record.value.as_ref().map_or(0, Vec::len);
+            if keep {
+                log.push(record);
+            }
+        });
+    }
+}
+
+/// Alerts per second over `seconds` of virtual time, a commit every 25,000 alerts (50 ms at 500,000 a second).
+fn throughput(rules: Rc<RuleSet>, alerts: u64) -> f64 {
+    let mut bench = Bench::new(rules, "[topics]\npartitions = 1\n");
+    let mut random = StdRng::seed_from_u64(7);
+    let mut seen = LIVE;
+    for identity in 0..LIVE {
+        bench.take(&alert(identity, bench.now, "firing"));
+    }
+    bench.commit(false);
+    let mut busy = 0.0;
+    for _ in 0..alerts / 25_000 {
+        let batch: Vec<Vec<u8>> = (0..25_000)
+            .map(|_| {
+                let fresh = random.random_ratio(1, 100);
+                seen += u64::from(fresh);
+                let identity = if fresh { seen - 1 } else { random.random_range(seen - LIVE..seen) };
+                alert(identity, bench.now, "firing")
+            })
+            .collect();
+        let start = Instant::now();
+        batch.iter().for_each(|value| bench.take(value));
+        bench.now = bench.now + 50;
+        bench.commit(false);
+        busy += start.elapsed().as_secs_f64();
+    }
+    alerts as f64 / busy
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// A million live incidents: bytes of resident memory each over the empty shard, and how fast they come back.
+fn memory_and_restore(wants_restore: bool) {
+    const INCIDENTS: u64 = 1_000_000;
+    let before = resident();
+    let mut bench = Bench::new(rules(10), "[topics]\npartitions = 1\n[limits]\nopen_incidents = 2000000\n");
+    for identity in 0..INCIDENTS {
+        bench.take(&alert(identity, bench.now, "firing"));
+        if identity % 10_000 == 9_999 {
+            bench.now = bench.now + 20;
+            bench.commit(false);
+        }
+    }
+    for identity in 0..INCIDENTS {
+        bench.take(&alert(identity, bench.now, "firing"));
+        if identity % 10_000 == 9_999 {
+            bench.now = bench.now + 20;
+            bench.commit(false);
+        }
+    }
+    let each = (resident() - before) as f64 / INCIDENTS as f64;
+    println!("memory: {INCIDENTS} live incidents, each counted twice: {each:.0} bytes of RSS each");
+    drop(bench);
+    if !wants_restore {
+        return;
+    }
+    let mut bench = Bench::new(rules(10), "[topics]\npartitions = 1\n[limits]\nopen_incidents = 2000000\n");
+    for identity in 0..INCIDENTS {
+        bench.take(&alert(identity, bench.now, "firing"));
+        if identity % 10_000 == 9_999 {
+            bench.commit(true);
+        }
+    }
+    let log = std::mem::take(&mut bench.log);
+    drop(bench);
+    let mut bench = Bench::new(rules(10), "[topics]\npartitions = 1\n[limits]\nopen_incidents = 2000000\n");
+    let start = Instant::now();
+    for record in &log {
+        bench.shard.restore(&record.key, record.value.as_deref()).unwrap_or_else(|error| panic!("{error}"));
+    }
+    bench.shard.restored();
+    let rate = INCIDENTS as f64 / start.elapsed().as_secs_f64();
+    println!("restore: {INCIDENTS} incidents from their changelog in memory: {rate:.0}/s");
+}
+
+/// An hour in which 100 incidents a second come, fire again, resolve, close and are forgotten.
+fn flat() {
+    let config = "[topics]\npartitions = 1\n[dedup]\nclose_after = \"2m\"\nkeep_closed = \"5m\"\n";
+    let mut bench = Bench::new(rules(10), config);
+    let mut at_minute = Vec::new();
+    for second in 0..3_600u64 {
+        for n in 0..100 {
+            let identity = second * 100 + n;
+            bench.take(&alert(identity, bench.now, "firing"));
+            if let Some(earlier) = identity.checked_sub(3_000) {
+                bench.take(&alert(earlier, bench.now, "firing"));
+            }
+            if let Some(earlier) = identity.checked_sub(6_000) {
+                bench.take(&alert(earlier, bench.now, "resolved"));
+            }
+        }
+        bench.now = bench.now + 1_000;
+        bench.commit(false);
+        if second % 600 == 599 {
+            at_minute.push((second / 60 + 1, resident() / 1024 / 1024));
+        }
+    }
+    println!("flat: an hour of {} incidents, RSS in MiB by minute: {at_minute:?}", 3_600 * 100);
+    let _ = MINUTE;
+}
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |section: &str| asked.is_empty() || asked.iter().any(|name| name == section);
+    if wants("memory") {
+        memory_and_restore(wants("restore"));
+    }
+    if wants("throughput") {
+        println!("throughput: {:.0} alerts/s, bytes to applied changes and written records", throughput(rules(10), 2_000_000));
+    }
+    if wants("rules") {
+        let (few, many) = (throughput(rules(10), 1_000_000), throughput(rules(1_000), 1_000_000));
+        println!("rules: 10 rules {few:.0} alerts/s, 1,000 rules {many:.0} alerts/s: {:.2} times the cost", few / many);
+    }
+    if wants("flat") {
+        flat();
+    }
+}

@@ -1,1 +1,6 @@
-fn main() {}
+//! The tests of what a user notices, in one binary: one module an area.
+
+mod cases;
+mod kafka;
+mod rules;
+mod support;

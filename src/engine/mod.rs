@@ -1,9 +1,29 @@
 //! The state machine: alerts in, incidents and actions out (SPEC 4).
+//!
+//! [`Shard::step`] decides and changes nothing, [`Shard::apply`] is the only mutator (ARCHITECTURE 2). A shard knows only
+//! what came to it as a record of its own partitions, and time.
+//!
+//! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
-use crate::model::{Alert, AlertOutcome, Channel, Output, Severity, Status, Time, time::Millis};
-use crate::rules::RuleSet;
-use std::rc::Rc;
-use std::sync::Arc;
+mod book;
+mod changelog;
+mod closed;
+mod dedup;
+mod entry;
+mod lifecycle;
+mod notify;
+mod services;
+mod shard;
+mod sources;
+mod step;
+mod store;
+mod timers;
+
+pub use changelog::StateRecord;
+pub use shard::Shard;
+pub use timers::Timers;
+
+use crate::model::{Alert, Channel, time::Millis};
 
 /// What of the configuration the engine goes by.
 #[derive(Clone, Debug)]
@@ -16,6 +36,7 @@ pub struct Settings {
     pub reopen_within: Millis,
     /// 0: off.
     pub stale_after: Millis,
+    /// 0: off.
     pub close_after: Millis,
     pub keep_closed: Millis,
     pub max_sources: usize,
@@ -27,56 +48,4 @@ pub struct Settings {
 /// One thing that a shard is told. All but time comes from a record of its partitions.
 pub enum Input<'a> {
     Alert(&'a Alert<'a>),
-}
-
-/// A record of the changelog topic `incidentd-state`; `None` is a tombstone.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StateRecord {
-    pub key: Vec<u8>,
-    pub value: Option<Vec<u8>>,
-}
-
-/// All state of one partition.
-pub struct Shard {
-    _todo: (),
-}
-
-impl Shard {
-    pub fn new(_partition: u32, _settings: Arc<Settings>, _rules: Rc<RuleSet>) -> Shard {
-        Shard { _todo: () }
-    }
-
-    /// Puts one changelog record back; in offset order, before anything else. An error is fatal: the state is unreadable.
-    pub fn restore(&mut self, _key: &[u8], _value: Option<&[u8]>) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// After the last changelog record: rebuilds what is derived.
-    pub fn restored(&mut self) {}
-
-    /// Takes one input at wall time `now`; what it says is appended to `out`.
-    pub fn process(&mut self, _now: Time, _input: Input<'_>, _out: &mut Vec<Output>) -> AlertOutcome {
-        AlertOutcome::Created
-    }
-
-    /// Runs every timer that is due at `now`, in order of their due times.
-    pub fn tick(&mut self, _now: Time, _out: &mut Vec<Output>) {}
-
-    /// When the next timer is due at the earliest; `Time::NEVER` without any. May be early, never late.
-    pub fn next_due(&self) -> Time {
-        Time::NEVER
-    }
-
-    /// One record per entity that changed since the last call. Called once per commit of this shard.
-    pub fn changelog(&mut self, _sink: &mut dyn FnMut(StateRecord)) {}
-
-    /// A reload: limits, timers and attempts are kept.
-    pub fn set_rules(&mut self, _rules: Rc<RuleSet>) {}
-
-    /// For the gauges: open incidents by severity and status, and pending timers.
-    pub fn open(&self, _each: &mut dyn FnMut(Severity, Status, u64)) {}
-
-    pub fn timers_pending(&self) -> usize {
-        0
-    }
 }

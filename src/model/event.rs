@@ -84,7 +84,7 @@ pub struct EventSet(u16);
 impl EventSet {
     pub const EMPTY: EventSet = EventSet(0);
 
-    pub fn with(self, event: RuleEvent) -> EventSet {
+    pub const fn with(self, event: RuleEvent) -> EventSet {
         EventSet(self.0 | 1 << event as u16)
     }
 

@@ -1,0 +1,118 @@
+//! What the rules cost where an incident opens: `matches` over 10 to 10,000 rules; a `when`; `channels`; and the load.
+
+use divan::Bencher;
+use incidentd::model::{
+    Environment, EventSet, Fingerprint, Incident, IncidentId, Labels, Metadata, Origin, RuleEvent, Severity, Status, Time, Topic,
+};
+use incidentd::rules::{Context, Limits, RuleSet, RuleSource};
+use std::fmt::Write;
+use std::sync::Arc;
+
+fn main() {
+    divan::main();
+}
+
+/// Rules as teams write them: most for one service or a few, some for all, a label here and there; so many in a file.
+fn source(rules: usize, in_a_file: usize) -> RuleSource {
+    let mut source = RuleSource::default();
+    for n in 0..rules {
+        let text = source.files.entry(format!("{}.rhai", n / in_a_file)).or_default();
+        let severity = ["\"critical\"", "[\"critical\", \"high\"]", "[\"high\", \"medium\"]"][n % 3];
+        let service = if n % 10 == 0 { "llm-*".to_owned() } else { format!("svc-{}{}", n % 1_000, ["", "-*"][n % 2]) };
+        let labels = if n % 4 == 0 { "labels: #{ region: [\"eu-*\", \"us-east-1\"] }," } else { "" };
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "notification(#{{ name: \"rule-{n}\", priority: {}, where: #{{ severity: {severity}, service_id: \"{service}\", \
+             environment: \"production\", {labels} }}, when: |incident| incident.labels.tenant_id != \"sandbox\", \
+             channels: |incident| [slack(`#${{incident.service_id}}`, #{{ mention: \"@oncall\" }}), pagerduty(secret(\"PD\"))] }});",
+            n % 100,
+        );
+    }
+    source
+}
+
+fn set(rules: usize) -> RuleSet {
+    match RuleSet::load(&source(rules, 100), &Limits::default()) {
+        Ok((set, _)) => set,
+        Err(found) => panic!("{found:?}"),
+    }
+}
+
+fn incident() -> Incident {
+    let origin = Origin { topic: Topic::Alerts, partition: 0, offset: 0, index: 0 };
+    let labels: Labels = [("region", "eu-west-1"), ("model_id", "gpt-4")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into_iter()
+        .collect();
+    Incident {
+        id: IncidentId::derive(0, &origin),
+        fingerprint: Fingerprint::of_dedup_key("k"),
+        dedup_key: None,
+        title: "Latency above 5 s".to_owned(),
+        description: String::new(),
+        severity: Severity::Critical,
+        category: "model_performance".to_owned(),
+        service_id: "svc-12".to_owned(),
+        environment: Environment::Production,
+        status: Status::Triggered,
+        triggered_at: Time(0),
+        acknowledged_at: None,
+        acknowledged_by: None,
+        resolved_at: None,
+        resolved_by: None,
+        resolution: None,
+        labels,
+        metadata: Metadata::default(),
+        parent_incident_id: None,
+        related_incident_ids: Vec::new(),
+        suppressed: false,
+        correlation: None,
+        silenced_by: Vec::new(),
+        snoozed_until: None,
+        notifications: Vec::new(),
+        escalation_level: 0,
+        escalation_policy_id: None,
+        assigned_to: None,
+        timeline: Vec::new(),
+        occurrence_count: 1,
+        first_seen_at: Time(0),
+        last_seen_at: Time(0),
+        version: 1,
+        last_alert: origin,
+    }
+}
+
+#[divan::bench(args = [10, 100, 1_000, 10_000])]
+fn matches(bencher: Bencher, rules: usize) {
+    let (set, incident) = (set(rules), incident());
+    let triggered = EventSet::EMPTY.with(RuleEvent::Triggered);
+    bencher.bench_local(|| set.matches(divan::black_box(&incident), triggered));
+}
+
+#[divan::bench]
+fn when(bencher: Bencher) {
+    let (set, incident) = (set(1), Arc::new(incident()));
+    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    bencher.bench_local(|| set.when(0, divan::black_box(&incident), &context));
+}
+
+#[divan::bench]
+fn channels(bencher: Bencher) {
+    let (set, incident) = (set(1), Arc::new(incident()));
+    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    bencher.bench_local(|| set.channels(0, divan::black_box(&incident), &context));
+}
+
+#[divan::bench(args = [10, 1_000, 10_000], sample_count = 3, sample_size = 1)]
+fn load_files_of_100(bencher: Bencher, rules: usize) {
+    let source = source(rules, 100);
+    bencher.bench_local(|| RuleSet::load(&source, &Limits::default()).is_ok());
+}
+
+/// Rhai's parser looks through all closures of the file at each variable.
+#[divan::bench(args = [1_000, 10_000], sample_count = 3, sample_size = 1)]
+fn load_one_file(bencher: Bencher, rules: usize) {
+    let source = source(rules, rules);
+    bencher.bench_local(|| RuleSet::load(&source, &Limits::default()).is_ok());
+}

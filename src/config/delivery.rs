@@ -1,0 +1,144 @@
+//! `[delivery]` and its channels: where pages go and through what (SPEC 6, 7).
+
+use crate::config::problem::Problem;
+use crate::config::reader::Section;
+use crate::config::tree::Tree;
+use crate::config::units::Secret;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delivery {
+    /// CIDR blocks of internal receivers that the guard against SSRF lets through.
+    pub allow_list: Vec<String>,
+    /// Further certificate authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+    pub proxy: Option<String>,
+    /// `secret("X")` is this folder's file X, else the variable X.
+    pub secrets_dir: Option<PathBuf>,
+    pub slack: Slack,
+    pub pagerduty: PagerDuty,
+    pub sms: Sms,
+    pub email: Email,
+    pub fallback: Fallback,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slack {
+    pub token: Option<Secret>,
+    pub base_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PagerDuty {
+    pub base_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sms {
+    pub base_url: String,
+    pub account_sid: Option<String>,
+    pub auth_token: Option<Secret>,
+    pub from: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Email {
+    /// `smtp://host:25` or `smtps://host:465`.
+    pub smtp: Option<String>,
+    pub from: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fallback {
+    /// E-mail addresses for pages whose own channel failed.
+    pub recipients: Vec<String>,
+    pub webhook_url: Option<String>,
+}
+
+pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
+    let mut table = Section::open(tree, "delivery", problems);
+    let allow_list = match table.texts("allow_list") {
+        Some((blocks, place)) => {
+            for block in blocks.iter().filter(|block| !is_cidr(block)) {
+                let help = "write an address and a prefix length, such as \"10.0.0.0/8\"".to_owned();
+                table.wrong("allow_list", Some(place.clone()), format!("{block:?} is no CIDR block"), help);
+            }
+            blocks
+        }
+        None => vec!["127.0.0.1/32".to_owned()],
+    };
+    let ca_file = table.optional_text("ca_file").map(PathBuf::from);
+    let proxy = url(&mut table, "proxy", &["http", "https", "socks5"]);
+    let secrets_dir = table.optional_text("secrets_dir").map(PathBuf::from);
+    table.finish();
+
+    let mut table = Section::open(tree, "delivery.slack", problems);
+    let slack = Slack { token: table.secret("token"), base_url: base_url(&mut table, "https://slack.com/api") };
+    table.finish();
+
+    let mut table = Section::open(tree, "delivery.pagerduty", problems);
+    let pagerduty = PagerDuty { base_url: base_url(&mut table, "https://events.pagerduty.com") };
+    table.finish();
+
+    let mut table = Section::open(tree, "delivery.sms", problems);
+    let sms = Sms {
+        base_url: base_url(&mut table, "https://api.twilio.com"),
+        account_sid: table.optional_text("account_sid"),
+        auth_token: table.secret("auth_token"),
+        from: table.optional_text("from"),
+    };
+    table.finish();
+
+    let mut table = Section::open(tree, "delivery.email", problems);
+    let email = Email { smtp: url(&mut table, "smtp", &["smtp", "smtps"]), from: table.optional_text("from") };
+    table.finish();
+
+    let mut table = Section::open(tree, "delivery.fallback", problems);
+    let recipients = table.texts("recipients");
+    if let Some((recipients, place)) = &recipients {
+        for wrong in recipients.iter().filter(|address| !address.contains('@')) {
+            let help = "write e-mail addresses, such as \"ops@example.org\"".to_owned();
+            table.wrong("recipients", Some(place.clone()), format!("{wrong:?} is no e-mail address"), help);
+        }
+    }
+    let fallback = Fallback {
+        recipients: recipients.map(|(recipients, _)| recipients).unwrap_or_default(),
+        webhook_url: url(&mut table, "webhook_url", &["http", "https"]),
+    };
+    table.finish();
+
+    Delivery { allow_list, ca_file, proxy, secrets_dir, slack, pagerduty, sms, email, fallback }
+}
+
+fn base_url(table: &mut Section<'_>, default: &str) -> String {
+    let url = url(table, "base_url", &["http", "https"]).unwrap_or_else(|| default.to_owned());
+    url.trim_end_matches('/').to_owned()
+}
+
+/// A URL of one of `schemes` with a host, checked by its beginning alone: delivery parses it in full.
+pub fn url(table: &mut Section<'_>, key: &'static str, schemes: &[&str]) -> Option<String> {
+    let node = table.take(key)?;
+    let text = node.value.as_str().unwrap_or_default();
+    let host = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)?.strip_prefix("://"));
+    if text.is_empty() && node.value.is_string() {
+        return None;
+    }
+    if host.is_none_or(|host| host.is_empty() || host.starts_with('/') || host.contains(char::is_whitespace)) {
+        let help = format!("it begins with {}", schemes.iter().map(|s| format!("{s}://")).collect::<Vec<_>>().join(" or "));
+        table.wrong(key, Some(node.place.clone()), format!("{} is no URL for this", node.value), help);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn is_cidr(block: &str) -> bool {
+    let Some((address, length)) = block.split_once('/') else { return false };
+    let most = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    length.parse::<u8>().is_ok_and(|length| length <= most)
+}

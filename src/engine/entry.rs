@@ -1,0 +1,211 @@
+//! How an incident lies in memory: what a merge touches in place, the rest packed in one blob (ARCHITECTURE 9).
+//!
+//! A million of these live at once, so the body is kept in the changelog's binary form and unpacked only when something
+//! other than a count changes.
+
+use crate::engine::Settings;
+use crate::engine::book::Book;
+use crate::engine::services::Service;
+use crate::engine::sources::Sources;
+use crate::model::{Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, number};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// A place in the shard's slab of entries.
+pub type Slot = u32;
+
+/// No slot: the end of a chain.
+pub const NOWHERE: Slot = Slot::MAX;
+
+/// What the changelog has yet to hear of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Dirty {
+    Clean,
+    /// Only [`Counts`] moved.
+    Counts,
+    Snapshot,
+}
+
+/// What a merge moves. The changelog has a short form for it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Counts {
+    pub occurrences: u64,
+    pub last_seen_at: Time,
+    pub last_alert: Origin,
+    /// `metadata.current_value`; NaN where it is no number.
+    pub current_value: f64,
+    /// Wall time when the last occurrence was read: what `stale_after` counts from.
+    pub read_at: Time,
+    pub version: u64,
+    /// Wall time of the last publication to `incidents`.
+    pub published_at: Time,
+    /// Something since then has not been published.
+    pub unpublished: bool,
+}
+
+/// An incident in memory.
+pub struct Entry {
+    pub id: IncidentId,
+    /// Half of the SHA-256: 128 bits are as good as unique.
+    pub fingerprint: [u8; 16],
+    pub service: Service,
+    pub status: Status,
+    pub severity: Severity,
+    pub dirty: Dirty,
+    /// The next older incident of the same identity.
+    pub older: Slot,
+    pub counts: Counts,
+    pub first_seen_at: Time,
+    /// `NEVER` while it fires.
+    pub resolved_at: Time,
+    pub timing: Timing,
+    pub sources: Sources,
+    /// [`Incident`] and [`Book`] as they were when last changed.
+    pub body: Box<[u8]>,
+    /// The sequence number of the count record that holds the newest counts; 0: the snapshot does.
+    pub counted_in: u64,
+    /// The two earliest wheel items that will come for this entry.
+    pub scheduled: [Time; 2],
+}
+
+/// Deadlines and thresholds that follow from the body, at hand without unpacking it.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Timing {
+    /// Wall time at which a resolved incident closes; `NEVER` before.
+    pub close_at: Time,
+    /// Wall time of the next reminder.
+    pub remind_at: Time,
+    /// The occurrence at which rules want to be asked next; `u64::MAX`: never.
+    pub ask_at: u64,
+}
+
+/// An incident unpacked: what every change but a count works on.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Full {
+    pub incident: Incident,
+    pub book: Book,
+    pub sources: Sources,
+    pub read_at: Time,
+    pub published_at: Time,
+    pub unpublished: bool,
+    pub close_at: Time,
+    pub ask_at: u64,
+}
+
+impl Entry {
+    pub fn new(service: Service, full: &Full) -> Entry {
+        let mut entry = Entry {
+            id: full.incident.id,
+            fingerprint: half(&full.incident.fingerprint.0),
+            service,
+            status: full.incident.status,
+            severity: full.incident.severity,
+            dirty: Dirty::Clean,
+            older: NOWHERE,
+            counts: full.counts(),
+            first_seen_at: full.incident.first_seen_at,
+            resolved_at: Time::NEVER,
+            timing: full.timing(),
+            sources: Sources::none(),
+            body: Box::default(),
+            counted_in: 0,
+            scheduled: [Time::NEVER; 2],
+        };
+        entry.put(full);
+        entry
+    }
+
+    /// Takes over a changed incident. Identity and `first_seen_at` never change.
+    pub fn put(&mut self, full: &Full) {
+        self.status = full.incident.status;
+        self.severity = full.incident.severity;
+        self.resolved_at = full.incident.resolved_at.unwrap_or(Time::NEVER);
+        self.counts = full.counts();
+        self.timing = full.timing();
+        self.sources = full.sources.clone();
+        self.body = pack(&full.incident, &full.book);
+    }
+
+    /// Unpacks it; `Err` only if memory or the changelog is damaged.
+    pub fn full(&self) -> Result<Full, postcard::Error> {
+        let (mut incident, book): (Incident, Book) = postcard::from_bytes(&self.body)?;
+        let counts = &self.counts;
+        if counts.occurrences > incident.occurrence_count {
+            incident.occurrence_count = counts.occurrences;
+            let count = json!({ "count": counts.occurrences });
+            incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, count);
+        }
+        incident.last_seen_at = counts.last_seen_at;
+        incident.last_alert = counts.last_alert;
+        incident.version = counts.version;
+        if !counts.current_value.is_nan() {
+            incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
+        }
+        Ok(Full {
+            incident,
+            book,
+            sources: self.sources.clone(),
+            read_at: counts.read_at,
+            published_at: counts.published_at,
+            unpublished: counts.unpublished,
+            close_at: self.timing.close_at,
+            ask_at: self.timing.ask_at,
+        })
+    }
+
+    /// When time alone next changes it.
+    pub fn due(&self, settings: &Settings) -> Time {
+        let publish = if self.counts.unpublished { self.counts.published_at + settings.publish_interval } else { Time::NEVER };
+        publish.min(self.stale_at(settings)).min(self.timing.close_at).min(self.timing.remind_at)
+    }
+
+    pub fn stale_at(&self, settings: &Settings) -> Time {
+        if settings.stale_after > 0 && self.status.fires() { self.counts.read_at + settings.stale_after } else { Time::NEVER }
+    }
+}
+
+impl Full {
+    fn counts(&self) -> Counts {
+        let incident = &self.incident;
+        Counts {
+            occurrences: incident.occurrence_count,
+            last_seen_at: incident.last_seen_at,
+            last_alert: incident.last_alert,
+            current_value: incident.metadata.0.get("current_value").and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN),
+            read_at: self.read_at,
+            version: incident.version,
+            published_at: self.published_at,
+            unpublished: self.unpublished,
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        Timing { close_at: self.close_at, remind_at: self.book.next_reminder(), ask_at: self.ask_at }
+    }
+}
+
+fn pack(incident: &Incident, book: &Book) -> Box<[u8]> {
+    // Only a map without a known length or a failing `Serialize` could fail here, and these types have neither.
+    postcard::to_allocvec(&(incident, book)).unwrap_or_default().into_boxed_slice()
+}
+
+pub fn half(fingerprint: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&fingerprint[..16]);
+    half
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_unpacks_to_what_was_packed() {
+        let mut incident = crate::model::incident::tests::incident();
+        incident.metadata.0.insert("x".to_owned(), json!({ "deep": [1, 2.5, null] }));
+        incident.note(Time(5), TimelineEvent::Triggered, None, serde_json::Value::Null);
+        let book = Book::default();
+        let (read, book_read): (Incident, Book) = postcard::from_bytes(&pack(&incident, &book)).expect("it reads what it wrote");
+        assert_eq!((read, book_read), (incident, book));
+    }
+}

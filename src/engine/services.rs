@@ -1,0 +1,67 @@
+//! The services that have incidents here: each name once, forgotten with its last incident.
+
+use hashbrown::HashTable;
+
+/// A service's number, valid while an incident holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Service(u32);
+
+#[derive(Default)]
+pub struct Services {
+    slots: Vec<Slot>,
+    by_name: HashTable<u32>,
+    free: Vec<u32>,
+}
+
+struct Slot {
+    name: Box<str>,
+    incidents: u32,
+}
+
+/// FNV-1a: short names, and whoever floods us with colliding services can as well flood us with services.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl Services {
+    pub fn name(&self, service: Service) -> &str {
+        &self.slots[service.0 as usize].name
+    }
+
+    /// The number of `name`, held by one incident more.
+    pub fn hold(&mut self, name: &str) -> Service {
+        let hash_of = hash(name);
+        if let Some(&at) = self.by_name.find(hash_of, |&at| *self.slots[at as usize].name == *name) {
+            self.slots[at as usize].incidents += 1;
+            return Service(at);
+        }
+        let slot = Slot { name: name.into(), incidents: 1 };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() as u32 - 1
+            }
+        };
+        let slots = &self.slots;
+        self.by_name.insert_unique(hash_of, at, |&at| hash(&slots[at as usize].name));
+        Service(at)
+    }
+
+    /// One incident less; the last one takes the name with it.
+    pub fn release(&mut self, service: Service) {
+        let slot = &mut self.slots[service.0 as usize];
+        slot.incidents -= 1;
+        if slot.incidents > 0 {
+            return;
+        }
+        let name = std::mem::take(&mut slot.name);
+        if let Ok(entry) = self.by_name.find_entry(hash(&name), |&at| at == service.0) {
+            entry.remove();
+        }
+        self.free.push(service.0);
+    }
+}

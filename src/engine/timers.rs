@@ -1,0 +1,164 @@
+//! The timer wheel: which entities to look at again, and when (ARCHITECTURE 4, «What the probes say»).
+//!
+//! Lazy: a deadline that moves later is left where it stands; the owner re-checks when it is handed out. Entities hold
+//! their deadlines themselves, so the wheel is derived state and is rebuilt on restore.
+
+use crate::model::Time;
+
+/// Slots per level, as a shift. A tick is a millisecond: nothing is handed out early, nothing late.
+const SLOT_SHIFT: u32 = 6;
+const SLOTS: usize = 1 << SLOT_SHIFT;
+/// 64⁸ ms since 1970: past the year 9999.
+const LEVELS: usize = 8;
+const LAST_TICK: u64 = (1 << (SLOT_SHIFT * LEVELS as u32)) - 1;
+
+#[derive(Clone, Copy)]
+struct Item {
+    tick: u64,
+    key: u32,
+}
+
+struct Level {
+    /// Bit n: slot n holds something.
+    occupied: u64,
+    slots: [Vec<Item>; SLOTS],
+}
+
+/// A hierarchical wheel of `u32` keys.
+pub struct Timers {
+    /// The tick up to which everything was handed out.
+    current: u64,
+    levels: Box<[Level; LEVELS]>,
+    /// Due already when inserted.
+    ready: Vec<u32>,
+    scratch: Vec<Item>,
+    len: usize,
+}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        let level = || Level { occupied: 0, slots: std::array::from_fn(|_| Vec::new()) };
+        Timers { current: 0, levels: Box::new(std::array::from_fn(|_| level())), ready: Vec::new(), scratch: Vec::new(), len: 0 }
+    }
+}
+
+impl Timers {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Hands `key` out once `due` has come.
+    pub fn insert(&mut self, due: Time, key: u32) {
+        self.len += 1;
+        let tick = (due.0.max(0) as u64).min(LAST_TICK);
+        self.place(Item { tick, key });
+    }
+
+    fn place(&mut self, item: Item) {
+        if item.tick <= self.current {
+            self.ready.push(item.key);
+            return;
+        }
+        // The highest digit (base 64) in which the tick differs from now names the level.
+        let differs = (item.tick ^ self.current) | (SLOTS as u64 - 1);
+        let level = ((63 - differs.leading_zeros()) / SLOT_SHIFT) as usize;
+        let slot = (item.tick >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
+        self.levels[level].slots[slot].push(item);
+        self.levels[level].occupied |= 1 << slot;
+    }
+
+    /// The earliest occupied slot: its level, number, and the tick at which it begins.
+    fn next_slot(&self) -> Option<(usize, usize, u64)> {
+        self.levels
+            .iter()
+            .enumerate()
+            .filter(|(_, level)| level.occupied != 0)
+            .map(|(at, level)| {
+                let shift = SLOT_SHIFT * at as u32;
+                let here = (self.current >> shift) as u32 % SLOTS as u32;
+                let ahead = level.occupied.rotate_right(here).trailing_zeros() as u64;
+                let slot = (u64::from(here) + ahead) as usize % SLOTS;
+                (at, slot, ((self.current >> shift) + ahead) << shift)
+            })
+            .min_by_key(|(_, _, tick)| *tick)
+    }
+
+    /// When [`Timers::expire`] is worth calling next: never late, perhaps early.
+    pub fn next_due(&self) -> Time {
+        if !self.ready.is_empty() {
+            return Time(i64::MIN);
+        }
+        self.next_slot().map_or(Time::NEVER, |(_, _, tick)| Time(tick as i64))
+    }
+
+    /// Hands out every key that is due at `now`, in no particular order. Time that goes back hands out nothing.
+    pub fn expire(&mut self, now: Time, due: &mut Vec<u32>) {
+        let target = (now.0.max(0) as u64).min(LAST_TICK);
+        self.len -= self.ready.len();
+        due.append(&mut self.ready);
+        while let Some((level, slot, tick)) = self.next_slot().filter(|(_, _, tick)| *tick <= target) {
+            self.current = tick;
+            let mut items = std::mem::replace(&mut self.levels[level].slots[slot], std::mem::take(&mut self.scratch));
+            self.levels[level].occupied &= !(1 << slot);
+            for item in items.drain(..) {
+                if item.tick <= tick {
+                    self.len -= 1;
+                    due.push(item.key);
+                } else {
+                    self.place(item);
+                }
+            }
+            self.scratch = items;
+        }
+        self.current = self.current.max(target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against the plainest model: a list that is searched.
+        #[test]
+        fn hands_out_each_key_once_neither_early_nor_late(
+            steps in proptest::collection::vec((0i64..4_000_000_000, 0i64..40_000_000), 1..200)
+        ) {
+            let mut timers = Timers::default();
+            let mut waiting: Vec<(i64, u32)> = Vec::new();
+            let mut now = 1_700_000_000_000i64;
+            for (key, (delay, pass)) in steps.into_iter().enumerate() {
+                timers.insert(Time(now + delay), key as u32);
+                waiting.push((now + delay, key as u32));
+                prop_assert!(timers.next_due() <= Time(waiting.iter().map(|(due, _)| *due).min().unwrap_or(i64::MAX)));
+                now += pass;
+                let mut due = Vec::new();
+                timers.expire(Time(now), &mut due);
+                for key in due {
+                    let at = waiting.iter().position(|(_, k)| *k == key).expect("handed out once");
+                    prop_assert!(waiting.swap_remove(at).0 <= now, "early");
+                }
+                prop_assert!(waiting.iter().all(|(due, _)| *due > now), "late");
+                prop_assert_eq!(timers.len(), waiting.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_due_in_a_hundred_years_waits() {
+        let mut timers = Timers::default();
+        let start = 1_700_000_000_000;
+        timers.expire(Time(start), &mut Vec::new());
+        timers.insert(Time(start + 3_155_760_000_000), 7);
+        let mut due = Vec::new();
+        timers.expire(Time(start + 3_000_000_000_000), &mut due);
+        assert!(due.is_empty());
+        timers.expire(Time(start + 3_155_760_000_000), &mut due);
+        assert_eq!(due, [7]);
+    }
+}

@@ -1,0 +1,310 @@
+//! Client configurations: the user's `[kafka]` table, and over it what incidentd cannot do without.
+
+use crate::kafka::error::Error;
+use rdkafka::bindings as rd;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, NativeClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+/// A property of `[kafka]` that cannot be used (exit 78).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("[kafka] \"{property}\": {reason}")]
+pub struct Invalid {
+    pub property: String,
+    pub reason: String,
+}
+
+/// Makes the configuration of every Kafka client of this process.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    properties: BTreeMap<String, String>,
+    group: String,
+    instance: Option<String>,
+    /// Ends the `transactional.id` of dynamic members: random, one for the life of the process.
+    nonce: u64,
+    /// The embedded broker forgets the offsets of transactions: they are committed once more, without one.
+    embedded: bool,
+}
+
+/// Values that may be written down, but not changed, and why.
+const FIXED: [(&str, &[&str], &str); 11] = [
+    ("enable.auto.commit", &["false"], "offsets are committed in the transaction of what came of their records"),
+    ("enable.auto.offset.store", &["false"], "offsets are committed in the transaction of what came of their records"),
+    ("isolation.level", &["read_committed"], "an aborted transaction must never be read"),
+    ("partition.assignment.strategy", &["range"], "only `range` gives one member the same partition of every topic"),
+    ("group.protocol", &["classic"], "only the classic protocol lets a member choose the `range` assignor"),
+    (
+        "auto.offset.reset",
+        &["earliest", "smallest", "beginning", "error"],
+        "a group without offsets begins at the oldest record, and a committed offset that is gone is an error: \
+         anything else loses alerts silently",
+    ),
+    ("enable.idempotence", &["true"], "transactions need it"),
+    ("acks", &["all", "-1"], "transactions need it"),
+    ("request.required.acks", &["all", "-1"], "transactions need it"),
+    ("partitioner", &["murmur2_random"], "keys live where the Java clients put them"),
+    ("enable.partition.eof", &["true"], "a shard is ready when it has read its partitions to their ends"),
+];
+
+/// What only consumers know; a producer would warn of each.
+const CONSUMER_ONLY: [&str; 15] = [
+    "group.",
+    "partition.assignment.strategy",
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "coordinator.query.interval.ms",
+    "max.poll.interval.ms",
+    "auto.",
+    "enable.auto.",
+    "queued.",
+    "fetch.",
+    "max.partition.fetch.bytes",
+    "isolation.level",
+    "check.crcs",
+    "enable.partition.eof",
+    "offset.",
+];
+
+/// What only producers know.
+const PRODUCER_ONLY: [&str; 15] = [
+    "transaction",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "queue.buffering.",
+    "linger.ms",
+    "message.send.max.retries",
+    "retries",
+    "compression.",
+    "batch.",
+    "delivery.",
+    "acks",
+    "request.required.acks",
+    "request.timeout.ms",
+    "partitioner",
+    "sticky.",
+];
+
+fn of(list: &[&str], property: &str) -> bool {
+    list.iter().any(|name| if name.ends_with('.') { property.starts_with(name) } else { property == *name })
+        || (std::ptr::eq(list, &PRODUCER_ONLY[..]) && property.starts_with("transaction"))
+}
+
+impl Clients {
+    /// Checks the `[kafka]` table. `nonce`: random, for the `transactional.id` of dynamic members.
+    pub fn new(kafka: &BTreeMap<String, String>, nonce: u64) -> Result<Clients, Invalid> {
+        let invalid = |property: &str, reason: String| Err(Invalid { property: property.to_owned(), reason });
+        for (property, allowed, reason) in FIXED {
+            if let Some(value) = kafka.get(property)
+                && !allowed.contains(&value.as_str())
+            {
+                return invalid(property, format!("`{value}` cannot be used: {reason}; remove it or write `{}`", allowed[0]));
+            }
+        }
+        if kafka.contains_key("transactional.id") {
+            let reason = "incidentd names one for each worker; set \"group.instance.id\" to have it stay the same".to_owned();
+            return invalid("transactional.id", reason);
+        }
+        if kafka.get("bootstrap.servers").is_none_or(|servers| servers.trim().is_empty()) {
+            return invalid("bootstrap.servers", "is missing: write the brokers as `host:port,host:port`".to_owned());
+        }
+        let mut properties = kafka.clone();
+        let group = properties.remove("group.id").unwrap_or_else(|| "incidentd".to_owned());
+        let instance = properties.remove("group.instance.id");
+        for (property, _, _) in FIXED {
+            properties.remove(property);
+        }
+        let clients = Clients { properties, group, instance, nonce, embedded: false };
+        // librdkafka alone knows all its properties: ask it now, not when the first worker starts.
+        for config in [clients.consumer(0), clients.producer(0)] {
+            match config.create_native_config() {
+                Ok(_) => {}
+                Err(KafkaError::ClientConfig(_, reason, property, _)) => return Err(Invalid { property, reason }),
+                Err(error) => return invalid("bootstrap.servers", error.to_string()),
+            }
+        }
+        Ok(clients)
+    }
+
+    pub(super) fn for_embedded(self) -> Clients {
+        Clients { embedded: true, ..self }
+    }
+
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// See [`GroupConsumer::commit_apart`](crate::kafka::GroupConsumer::commit_apart).
+    pub fn are_embedded(&self) -> bool {
+        self.embedded
+    }
+
+    /// The user's properties less those of the other kind of client, then `ours` where the user says nothing.
+    fn base(&self, not: &[&str], ours: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (property, value) in ours {
+            config.set(*property, *value);
+        }
+        for (property, value) in self.properties.iter().filter(|(property, _)| !of(not, property)) {
+            config.set(property, value);
+        }
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        config
+    }
+
+    /// The member of the group that `worker` is.
+    pub fn consumer(&self, worker: usize) -> ClientConfig {
+        let mut config = self.base(
+            &PRODUCER_ONLY,
+            &[
+                // The default of 1000 stops a partition's fetching for a second whenever its queue is full: 60 % of the speed.
+                ("fetch.queue.backoff.ms", "1"),
+                // Enough to work ahead of the network; the default of 64 MiB a consumer is memory for nothing.
+                ("queued.max.messages.kbytes", "16384"),
+                // A partition that is resumed waits for the fetch under way to end.
+                ("fetch.wait.max.ms", "100"),
+                // A dead member's shards move after this long; a static member's restart must fit into it.
+                ("session.timeout.ms", "10000"),
+                ("heartbeat.interval.ms", "3000"),
+            ],
+        );
+        config
+            .set("group.id", &self.group)
+            // Offsets travel in transactions alone.
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            // The same partition of alerts, commands, events and inbox: a shard's records come to its owner.
+            .set("partition.assignment.strategy", "range")
+            // Every start is an explicit offset; one that is gone means lost records, and must be loud.
+            .set("auto.offset.reset", "error")
+            // Where the last records are markers or aborted ones, no position tells that a partition is read to its end.
+            .set("enable.partition.eof", "true");
+        if let Some(instance) = &self.instance {
+            config.set("group.instance.id", format!("{instance}-{worker}"));
+        }
+        config
+    }
+
+    /// `group.instance.id` and the worker; without one a name that nobody else has.
+    pub fn transactional_id(&self, worker: usize) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}-{instance}-{worker}", self.group),
+            None => format!("{}-{:016x}-{worker}", self.group, self.nonce),
+        }
+    }
+
+    /// The transactional producer of `worker`.
+    pub fn producer(&self, worker: usize) -> ClientConfig {
+        let mut config = self.base(
+            &CONSUMER_ONLY,
+            &[
+                ("compression.type", "lz4"),
+                // A crashed writer holds every reader of its partitions back until its transaction times out.
+                ("transaction.timeout.ms", "10000"),
+                // A whole commit is handed over at once.
+                ("queue.buffering.max.messages", "1000000"),
+            ],
+        );
+        config
+            .set("transactional.id", self.transactional_id(worker))
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // As the Java clients place keys: what others look for under a key stands where they look.
+            .set("partitioner", "murmur2_random");
+        config
+    }
+
+    /// A producer without transactions, for what people and programs hand in.
+    pub fn appender(&self) -> ClientConfig {
+        let mut config = self.base(&CONSUMER_ONLY, &[("compression.type", "lz4"), ("linger.ms", "2")]);
+        config.remove("transaction.timeout.ms");
+        config.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
+        config
+    }
+
+    /// A reader of chosen partitions, in no group, of committed records only.
+    pub fn reader(&self) -> ClientConfig {
+        let mut config = self.base(
+            &PRODUCER_ONLY,
+            &[("fetch.queue.backoff.ms", "1"), ("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")],
+        );
+        config
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("auto.offset.reset", "error")
+            // As for the consumer: a restore ends by it.
+            .set("enable.partition.eof", "true");
+        config
+    }
+
+    /// Asks for metadata and for high watermarks. Uncommitted: a read_committed client is told the last stable offset
+    /// instead, behind which a commit whose markers are still being written would hide.
+    pub fn observer(&self) -> ClientConfig {
+        let mut config = self.base(&PRODUCER_ONLY, &[]);
+        config.set("enable.auto.commit", "false").set("isolation.level", "read_uncommitted");
+        config
+    }
+
+    pub fn admin(&self) -> ClientConfig {
+        let mut config = self.base(&CONSUMER_ONLY, &[]);
+        for property in PRODUCER_ONLY {
+            config.remove(property);
+        }
+        config
+    }
+}
+
+/// Hands what librdkafka says to `tracing`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level as i32, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // It reconnects by itself; what does not mend comes back from the call that needed it.
+        tracing::warn!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+/// `level`: syslog's.
+pub fn log(level: i32, facility: &str, message: &str) {
+    match level {
+        0..=3 => tracing::error!(target: "librdkafka", facility, "{message}"),
+        4 => tracing::warn!(target: "librdkafka", facility, "{message}"),
+        5 | 6 => tracing::info!(target: "librdkafka", facility, "{message}"),
+        _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+impl ConsumerContext for Context {}
+
+/// A configuration for the clients that are polled by `rd_kafka_poll`, not by the crate: they say what they say by
+/// callbacks, which would print to the standard error otherwise.
+pub fn native(config: &ClientConfig, doing: &str) -> Result<NativeClientConfig, Error> {
+    let native = config.create_native_config().map_err(|error| Error::from_kafka(doing, &error))?;
+    // SAFETY: the configuration is live and not yet given to a client; the functions live for ever.
+    unsafe {
+        rd::rd_kafka_conf_set_log_cb(native.ptr(), Some(on_log));
+        rd::rd_kafka_conf_set_error_cb(native.ptr(), Some(on_error));
+    }
+    Ok(native)
+}
+
+unsafe extern "C" fn on_log(_: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
+    // SAFETY: both are C strings for the time of the call.
+    let (facility, text) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
+    log(level, &facility, &text);
+}
+
+unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, code: c_int, reason: *const c_char, _: *mut c_void) {
+    // SAFETY: a C string for the time of the call.
+    let reason = unsafe { CStr::from_ptr(reason) }.to_string_lossy();
+    tracing::warn!(target: "librdkafka", code, "{reason}");
+}

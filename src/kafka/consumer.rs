@@ -1,0 +1,291 @@
+//! One member of the consumer group: its records in batches, its rebalances as events that the loop takes when it is ready.
+//!
+//! Records go to a queue of our own, so that events wait in the consumer's until [`GroupConsumer::rebalance`] asks for
+//! them: nothing is taken away in the middle of a batch, and a transaction can be ended before partitions are given up.
+
+use crate::kafka::batch::{Batch, Queue};
+use crate::kafka::client;
+use crate::kafka::error::{Error, Reaction};
+use rdkafka::bindings as rd;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr as RespErr;
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// A partition of a subscribed topic, which is named by its place in the subscription.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Slot {
+    pub topic: usize,
+    pub partition: u32,
+}
+
+/// What the group decided. librdkafka waits until [`GroupConsumer::accept`] or [`GroupConsumer::release`] is called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rebalance {
+    Assigned(Vec<Slot>),
+    /// Everything is to be given up. `lost`: others may own it already, so nothing may be committed.
+    Revoked {
+        lost: bool,
+    },
+}
+
+enum Event {
+    Assigned(Vec<(String, i32)>),
+    Revoked,
+}
+
+#[derive(Default)]
+struct Events {
+    waiting: Mutex<VecDeque<Event>>,
+    /// While the consumer closes nobody takes events: a revocation is answered on the spot.
+    closing: AtomicBool,
+}
+
+impl Events {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl ClientContext for Events {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level as i32, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::Context.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Events {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RespErr, list: &mut TopicPartitionList) {
+        if self.closing.load(Ordering::Acquire) {
+            // It fails only where nothing is assigned, which is what is wanted.
+            let _ = consumer.unassign();
+            return;
+        }
+        let event = match code {
+            RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                Event::Assigned(list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect())
+            }
+            _ => Event::Revoked,
+        };
+        self.lock().push_back(event);
+    }
+}
+
+/// A member of the group.
+pub struct GroupConsumer {
+    /// Before the consumer: queues are destroyed before their client.
+    records: Queue,
+    consumer: BaseConsumer<Events>,
+    topics: Vec<String>,
+}
+
+impl GroupConsumer {
+    /// Joins the group. `topics`: no two alike.
+    pub fn join(config: &ClientConfig, topics: Vec<String>) -> Result<GroupConsumer, Error> {
+        let consumer: BaseConsumer<Events> =
+            config.create_with_context(Events::default()).map_err(|error| Error::from_kafka("creating a consumer", &error))?;
+        // SAFETY: the consumer is live, and the field order destroys the queue before it.
+        let records = unsafe { Queue::new(consumer.client().native_ptr()) };
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|error| Error::from_kafka("subscribing", &error))?;
+        Ok(GroupConsumer { records, consumer, topics })
+    }
+
+    /// The subscription; slots and entries refer to it.
+    pub fn topics(&self) -> &[String] {
+        &self.topics
+    }
+
+    /// Serves the consumer's events, without waiting. True: a rebalance waits for [`GroupConsumer::rebalance`].
+    pub fn serve(&self) -> Result<bool, Error> {
+        match self.consumer.poll(Duration::ZERO) {
+            // Partitions forward their records to our own queue: what comes here are errors of the consumer as a whole.
+            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                let remedy = match code {
+                    Code::FencedInstanceId => "; another process uses the same \"group.instance.id\": give each its own",
+                    _ => "",
+                };
+                return Err(Error::fatal(format!("the consumer cannot go on: {code}{remedy}")));
+            }
+            Some(Err(error)) => {
+                let error = Error::from_kafka("consuming", &error);
+                if error.reaction == Reaction::Fatal {
+                    return Err(error);
+                }
+                tracing::warn!("{error}");
+            }
+            Some(Ok(_)) | None => {}
+        }
+        Ok(!self.consumer.context().lock().is_empty())
+    }
+
+    /// Serves events, and takes the next rebalance where there is one.
+    pub fn rebalance(&self) -> Result<Option<Rebalance>, Error> {
+        self.serve()?;
+        let event = self.consumer.context().lock().pop_front();
+        Ok(match event {
+            None => None,
+            Some(Event::Revoked) => Some(Rebalance::Revoked { lost: self.consumer.assignment_lost() }),
+            Some(Event::Assigned(partitions)) => Some(Rebalance::Assigned(
+                partitions
+                    .iter()
+                    .filter_map(|(name, partition)| {
+                        let topic = self.topics.iter().position(|topic| topic == name)?;
+                        Some(Slot { topic, partition: u32::try_from(*partition).ok()? })
+                    })
+                    .collect(),
+            )),
+        })
+    }
+
+    /// Answers `Assigned`: the partitions are ours, paused. [`GroupConsumer::start`] begins to read them.
+    pub fn accept(&self, slots: &[Slot]) -> Result<(), Error> {
+        let doing = "taking partitions over";
+        for slot in slots {
+            let name = CString::new(self.topics[slot.topic].as_str()).map_err(|_| Error::fatal("a topic's name has a NUL"))?;
+            // SAFETY: client, name and queue are live; the partition's handle is given back at once, its forwarding stays.
+            unsafe {
+                let partition = rd::rd_kafka_queue_get_partition(self.native(), name.as_ptr(), slot.partition as i32);
+                if !partition.is_null() {
+                    rd::rd_kafka_queue_forward(partition, self.records.pointer());
+                    rd::rd_kafka_queue_destroy(partition);
+                }
+            }
+        }
+        // From the end, paused: nothing is fetched before `start` says from where.
+        let list = self.list(slots.iter().map(|slot| (*slot, Offset::End)))?;
+        self.consumer.assign(&list).map_err(|error| Error::from_kafka(doing, &error))?;
+        self.pause(slots)
+    }
+
+    /// Answers `Revoked`.
+    pub fn release(&self) -> Result<(), Error> {
+        self.consumer.unassign().map_err(|error| Error::from_kafka("giving partitions up", &error))
+    }
+
+    pub fn pause(&self, slots: &[Slot]) -> Result<(), Error> {
+        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Invalid)))?;
+        self.consumer.pause(&list).map_err(|error| Error::from_kafka("pausing partitions", &error))
+    }
+
+    /// Reads each slot from its offset on.
+    pub fn start(&self, from: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
+        let doing = "seeking";
+        let mut left = from.to_vec();
+        while !left.is_empty() {
+            let list = self.list(left.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
+            let sought =
+                self.consumer.seek_partitions(list, Duration::from_secs(5)).map_err(|error| Error::from_kafka(doing, &error))?;
+            // A partition that librdkafka has not begun to serve yet says so: it is asked again.
+            let failed: Vec<_> = sought.elements().iter().map(|element| element.error().err()).collect();
+            let mut failed = failed.into_iter();
+            let mut last = None;
+            left.retain(|_| match failed.next().flatten() {
+                None => false,
+                Some(error) => {
+                    last = Some(error);
+                    true
+                }
+            });
+            if let Some(error) = last {
+                if Instant::now() > deadline {
+                    return Err(Error::from_kafka(doing, &error));
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        let list = self.list(from.iter().map(|(slot, _)| (*slot, Offset::Invalid)))?;
+        self.consumer.resume(&list).map_err(|error| Error::from_kafka("resuming partitions", &error))
+    }
+
+    /// Waits up to `timeout` for records; see [`Batch::refill`].
+    pub fn read(&self, batch: &mut Batch, timeout: Duration) {
+        batch.refill(&self.records, timeout);
+    }
+
+    /// What to do about an error that a batch holds for one partition: `Ok` where librdkafka goes on by itself.
+    pub fn judge(&self, topic: usize, partition: u32, code: Code) -> Result<(), Error> {
+        let name = self.topics.get(topic).map_or("?", String::as_str);
+        match code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Error::fatal(format!(
+                "the committed offset of `{name}` partition {partition} is gone: records were deleted before they were read; \
+                 set it with `kafka-consumer-groups.sh --reset-offsets`, and keep records longer (`retention.ms`)"
+            ))),
+            code => {
+                let error = Error::from_code(&format!("reading `{name}` partition {partition}"), code);
+                if error.reaction == Reaction::Fatal {
+                    return Err(error);
+                }
+                tracing::warn!("{error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// The group's committed offsets, none of which a pending transaction may change any more: while one is pending this
+    /// fails with `Retry`.
+    pub fn committed(&self, slots: &[Slot], timeout: Duration) -> Result<Vec<Option<i64>>, Error> {
+        let doing = "reading the group's offsets";
+        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Invalid)))?;
+        let list = self.consumer.committed_offsets(list, timeout).map_err(|error| Error::from_kafka(doing, &error))?;
+        list.elements()
+            .iter()
+            .map(|element| {
+                element.error().map_err(|error| Error::from_kafka(doing, &error))?;
+                Ok(match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                })
+            })
+            .collect()
+    }
+
+    /// Commits offsets outside any transaction: for the embedded broker, which forgets those of transactions.
+    pub fn commit_apart(&self, next: &[(Slot, i64)]) -> Result<(), Error> {
+        let list = self.list(next.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
+        self.consumer.commit(&list, CommitMode::Sync).map_err(|error| Error::from_kafka("committing offsets", &error))
+    }
+
+    /// The end of a partition as the last fetch saw it, without asking: for the lag.
+    pub fn known_end(&self, slot: Slot) -> Option<i64> {
+        let name = CString::new(self.topics[slot.topic].as_str()).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: client and name are live, the offsets are ours.
+        let code = unsafe {
+            rd::rd_kafka_get_watermark_offsets(self.native(), name.as_ptr(), slot.partition as i32, &mut low, &mut high)
+        };
+        (code == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
+    pub fn native(&self) -> *mut rd::rd_kafka_t {
+        self.consumer.client().native_ptr()
+    }
+
+    pub(crate) fn list(&self, slots: impl Iterator<Item = (Slot, Offset)>) -> Result<TopicPartitionList, Error> {
+        let mut list = TopicPartitionList::new();
+        for (slot, offset) in slots {
+            list.add_partition_offset(&self.topics[slot.topic], slot.partition as i32, offset)
+                .map_err(|error| Error::from_kafka("listing partitions", &error))?;
+        }
+        Ok(list)
+    }
+}
+
+impl Drop for GroupConsumer {
+    /// Leaves the group (a static member does not). May block: the caller closes on a thread with a deadline.
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Release);
+        // An event that was taken and not answered would hold the closing up.
+        let _ = self.consumer.unassign();
+    }
+}

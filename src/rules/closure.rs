@@ -1,0 +1,128 @@
+//! A rule's closure: found sound at load, called with the incident at run time.
+
+use crate::model::Channel;
+use crate::rules::channel::{self, described};
+use crate::rules::diagnostic::{Place, ScriptError};
+use crate::rules::meter::{Meter, detach};
+use crate::rules::sandbox::{LibraryFunctions, explain};
+use crate::rules::view::View;
+use crate::rules::{Context, NotificationRule};
+use rhai::{AST, Array, Dynamic, Engine, FnPtr};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+pub(super) struct Closure {
+    function: FnPtr,
+    /// The functions of its file and of the library.
+    functions: Rc<AST>,
+    file: Rc<str>,
+    place: Place,
+    takes_context: bool,
+}
+
+/// The functions that a file's closures can call, and how many parameters those of a name have.
+pub(super) struct FileFunctions {
+    path: Rc<str>,
+    ast: Rc<AST>,
+    parameters: BTreeMap<String, Vec<usize>>,
+}
+
+impl FileFunctions {
+    pub fn new(path: Rc<str>, ast: &AST) -> FileFunctions {
+        let mut parameters: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for function in ast.iter_functions() {
+            parameters.entry(function.name.to_owned()).or_default().push(function.params.len());
+        }
+        FileFunctions { path, ast: Rc::new(ast.clone_functions_only()), parameters }
+    }
+}
+
+/// What a closure needs to run: the engine differs between the check and the rest.
+pub(super) struct Runner<'a> {
+    pub engine: &'a Engine,
+    pub meter: &'a Meter,
+    pub library: &'a LibraryFunctions,
+    pub operations: u64,
+    pub wall: u64,
+}
+
+impl Closure {
+    /// `key` is for the message: `when` or `channels`.
+    pub fn new(key: &str, function: &FnPtr, file: &FileFunctions, place: Place) -> Result<Closure, String> {
+        let Some(function) = detach(&Dynamic::from(function.clone()), 0)?.try_cast::<FnPtr>() else {
+            return Err(format!("`{key}` must be a closure"));
+        };
+        let Some(parameters) = file.parameters.get(function.fn_name()) else {
+            return Err(format!("`{key}` must be a closure of this file, such as `|incident| …`"));
+        };
+        let arities = parameters.iter().filter_map(|count| count.checked_sub(function.curry().len()));
+        match arities.filter(|arity| (1..=2).contains(arity)).max() {
+            Some(arity) => {
+                let (functions, file) = (file.ast.clone(), file.path.clone());
+                Ok(Closure { function, functions, file, place, takes_context: arity == 2 })
+            }
+            None => Err(format!("`{key}` takes `|incident|` or `|incident, context|`")),
+        }
+    }
+
+    /// Its value, alone: nothing in it is shared with the script any more.
+    fn call(&self, runner: &Runner<'_>, view: View, context: &Context) -> Result<Dynamic, ScriptError> {
+        runner.meter.start(runner.operations, runner.wall);
+        let call = || match self.takes_context {
+            true => self.function.call::<Dynamic>(runner.engine, &self.functions, (view, context.clone())),
+            false => self.function.call::<Dynamic>(runner.engine, &self.functions, (view,)),
+        };
+        // Rhai holds some of its own states for impossible; a rule must not take the engine down if one is not.
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(value)) => detach(&value, 0).map_err(|message| self.error(message)),
+            Ok(Err(error)) => {
+                let mut error = explain(&error, &self.file, runner.library, runner.meter);
+                if error.line == 0 {
+                    (error.line, error.column) = (self.place.line, self.place.column);
+                }
+                Err(error)
+            }
+            Err(_) => Err(self.error("the script engine failed inside; please report the rule".to_owned())),
+        }
+    }
+
+    pub fn truth(&self, runner: &Runner<'_>, view: View, context: &Context) -> Result<bool, ScriptError> {
+        let value = self.call(runner, view, context)?;
+        value.as_bool().map_err(|_| self.error(format!("`when` must return true or false, not {}", described(&value))))
+    }
+
+    pub fn channels(&self, runner: &Runner<'_>, view: View, context: &Context) -> Result<Vec<Channel>, ScriptError> {
+        let value = self.call(runner, view, context)?;
+        match value.read_lock::<Array>() {
+            Some(items) => channel::read_all(&items).map_err(|message| self.error(message)),
+            None => {
+                let what = described(&value);
+                let remedy = "`[]` tells nobody, `[slack(\"#ops\")]` one channel";
+                Err(self.error(format!("`channels` must return an array, not {what}: {remedy}")))
+            }
+        }
+    }
+
+    fn error(&self, message: String) -> ScriptError {
+        let Place { line, column } = self.place;
+        ScriptError { file: self.file.to_string(), line, column, message }
+    }
+}
+
+/// What a rule does, beside what the engine knows of it.
+pub(super) struct Body {
+    pub when: Option<Closure>,
+    pub channels: Option<Closure>,
+    /// Where `channels` is no closure.
+    pub fixed: Vec<Channel>,
+}
+
+/// A rule ready for the set.
+pub(super) struct Ready {
+    pub rule: NotificationRule,
+    pub matcher: crate::rules::matcher::Where,
+    pub body: Body,
+    pub file: Rc<str>,
+    pub place: Place,
+}

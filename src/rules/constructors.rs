@@ -1,0 +1,175 @@
+//! The functions with which rules name channels, people and actions: each returns a map in the seed's shape, and refuses
+//! bad arguments where they stand (SPEC 5).
+
+use crate::rules::channel::{self, described};
+use crate::rules::collector::Collector;
+use rhai::{Array, Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, NativeCallContext};
+use std::rc::Rc;
+
+type Built = Result<Dynamic, Box<EvalAltResult>>;
+
+/// Names that no file may take for a function of its own.
+pub(super) const OWN: [&str; 23] = [
+    "notification",
+    "escalation",
+    "remediation",
+    "slack",
+    "email",
+    "sms",
+    "pagerduty",
+    "webhook",
+    "user",
+    "schedule",
+    "team",
+    "slack_channel",
+    "level",
+    "rollback",
+    "scale_up",
+    "restart",
+    "increase_rate_limit",
+    "switch_model_variant",
+    "notify",
+    "secret",
+    "num",
+    "sleep",
+    "timestamp",
+];
+
+pub(super) fn register(engine: &mut Engine, collector: &Rc<Collector>) {
+    register_channels(engine, collector);
+    register_targets(engine, collector);
+    register_actions(engine, collector);
+    let refusing = collector.clone();
+    engine.register_fn("secret", move |context: NativeCallContext, name: Dynamic| -> Built {
+        let fits = |name: &str| {
+            !name.is_empty() && name.len() <= 128 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+        };
+        match name.clone().into_immutable_string() {
+            Ok(name) if fits(&name) && !name.starts_with('.') => Ok(map([("$secret", name.into())])),
+            _ => refusing.refuse(
+                &context,
+                format!(
+                    "`secret` takes a name of letters, digits, `_`, `-` and `.`, such as \"PD_SRE\", not {}",
+                    described(&name)
+                ),
+            ),
+        }
+    });
+}
+
+fn register_channels(engine: &mut Engine, collector: &Rc<Collector>) {
+    for kind in channel::kinds() {
+        let Some(key) = channel::first_key(kind) else { continue };
+        let build = {
+            let collector = collector.clone();
+            move |context: NativeCallContext, first: Dynamic, options: Dynamic| -> Built {
+                let Ok(mut config) = options.as_map_ref().map(|options| options.clone()) else {
+                    let message = format!("the options of `{kind}` are a map, not {}", described(&options));
+                    return collector.refuse(&context, message);
+                };
+                if config.contains_key(key) {
+                    return collector.refuse(&context, format!("`{key}` is the first argument of `{kind}`, not an option too"));
+                }
+                if first.is_unit() && collector.has_errors() {
+                    // What should stand there was refused, and that is noted.
+                    return Ok(Dynamic::UNIT);
+                }
+                config.insert(key.into(), first);
+                let built = map([("type", kind.into()), ("config", Dynamic::from_map(config))]);
+                match channel::read(&built) {
+                    Ok(_) => Ok(built),
+                    Err(message) => collector.refuse(&context, message),
+                }
+            }
+        };
+        let plain = build.clone();
+        engine.register_fn(kind, move |context: NativeCallContext, first: Dynamic| {
+            plain(context, first, Dynamic::from_map(Map::new()))
+        });
+        engine.register_fn(kind, build);
+    }
+}
+
+fn register_targets(engine: &mut Engine, collector: &Rc<Collector>) {
+    for kind in ["user", "schedule", "team", "slack_channel"] {
+        let collector = collector.clone();
+        engine.register_fn(kind, move |context: NativeCallContext, id: Dynamic| -> Built {
+            match id.clone().into_immutable_string() {
+                Ok(id) if !id.trim().is_empty() => Ok(map([("type", kind.into()), ("id", id.into())])),
+                _ => collector.refuse(&context, format!("`{kind}` takes an id, such as {kind}(\"llm\"), not {}", described(&id))),
+            }
+        });
+    }
+    let collector = collector.clone();
+    engine.register_fn("level", move |context: NativeCallContext, delay: Dynamic, targets: Dynamic| -> Built {
+        if !delay.as_int().is_ok_and(|minutes| minutes >= 0) {
+            return collector.refuse(&context, format!("`level` takes minutes first, 0 or more, not {}", described(&delay)));
+        }
+        let fits = |item: &Dynamic| item.is_unit() || item.is_map();
+        if !targets.read_lock::<Array>().is_some_and(|targets| targets.iter().all(fits)) {
+            let message = format!("`level` takes an array of targets, such as [team(\"llm\")], not {}", described(&targets));
+            return collector.refuse(&context, message);
+        }
+        Ok(map([("delay_minutes", delay), ("targets", targets)]))
+    });
+}
+
+fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
+    for kind in ["rollback", "restart"] {
+        engine.register_fn(kind, move || map([("type", kind.into())]));
+        let collector = collector.clone();
+        engine.register_fn(kind, move |context: NativeCallContext, target: Dynamic| -> Built {
+            match is_text(&target) {
+                true => Ok(map([("type", kind.into()), ("target", target)])),
+                false => collector.refuse(&context, format!("`{kind}` takes the service to act on, not {}", described(&target))),
+            }
+        });
+    }
+    let refusing = collector.clone();
+    engine.register_fn("scale_up", move |context: NativeCallContext, replicas: Dynamic| -> Built {
+        // The seed's is a text such as "+2"; a number of replicas to add means the same.
+        let text = match replicas.as_int() {
+            Ok(more) if more > 0 => Some(format!("+{more}")),
+            _ => replicas.clone().into_string().ok().filter(|text| {
+                let digits = text.strip_prefix('+').unwrap_or(text);
+                let digits = digits.strip_suffix('%').unwrap_or(digits);
+                (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+            }),
+        };
+        match text {
+            Some(text) => Ok(map([("type", "scale_up".into()), ("replicas", text.into())])),
+            None => refusing
+                .refuse(&context, format!("`scale_up` takes replicas such as \"+2\" or \"50%\", not {}", described(&replicas))),
+        }
+    });
+    let refusing = collector.clone();
+    engine.register_fn(
+        "increase_rate_limit",
+        move |context: NativeCallContext, multiplier: Dynamic, minutes: Dynamic| -> Built {
+            let times = multiplier.as_float().or_else(|_| multiplier.as_int().map(|n| n as FLOAT)).unwrap_or(0.0);
+            if times.is_nan() || times <= 0.0 || !minutes.as_int().is_ok_and(|minutes: INT| minutes > 0) {
+                let message = "`increase_rate_limit` takes a multiplier above 0 and minutes of 1 or more".to_owned();
+                return refusing.refuse(&context, message);
+            }
+            let kind = ("type", "increase_rate_limit".into());
+            Ok(map([kind, ("multiplier", multiplier), ("duration_minutes", minutes)]))
+        },
+    );
+    for (kind, key) in [("switch_model_variant", "variant"), ("notify", "message")] {
+        let collector = collector.clone();
+        engine.register_fn(kind, move |context: NativeCallContext, value: Dynamic| -> Built {
+            match is_text(&value) {
+                true => Ok(map([("type", kind.into()), (key, value)])),
+                false => collector.refuse(&context, format!("`{kind}` takes the {key} as a text, not {}", described(&value))),
+            }
+        });
+    }
+}
+
+fn is_text(value: &Dynamic) -> bool {
+    value.clone().into_immutable_string().is_ok_and(|text| !text.trim().is_empty())
+}
+
+fn map<const N: usize>(pairs: [(&str, Dynamic); N]) -> Dynamic {
+    Dynamic::from_map(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}

@@ -1,0 +1,156 @@
+//! Runs each closure on sample incidents at load, so that what can be found wrong is found before a page depends on it.
+//!
+//! The samples are those that the rule's own `where` admits: each severity, with few and with all labels and metadata.
+//! `channels` runs only where `when` holds, as later.
+
+use crate::model::{
+    Environment, Fingerprint, Incident, IncidentId, Labels, Metadata, Origin, RuleEvent, Severity, Status, Time, Topic,
+};
+use crate::rules::Context;
+use crate::rules::closure::{Ready, Runner};
+use crate::rules::diagnostic::{Diagnostic, Place, ScriptError, suggest};
+use crate::rules::matcher::{Field, Where};
+use crate::rules::view::{FIELDS, View};
+use serde_json::json;
+use std::sync::Arc;
+
+/// 2026-01-15T10:00:00Z.
+const NOW: Time = Time(1_768_471_200_000);
+
+/// The first failure of each closure; and whether some sample's channels asked for the resolution too.
+pub(super) fn run(ready: &Ready, runner: &Runner<'_>) -> (Vec<Diagnostic>, bool) {
+    let (mut findings, mut wants_resolution) = (Vec::new(), false);
+    let (mut when_failed, mut channels_failed) = (false, false);
+    let event = RuleEvent::LISTENABLE.into_iter().find(|event| ready.rule.on.has(*event)).unwrap_or(RuleEvent::Triggered);
+    let context = Context { now: NOW, event };
+    if ready.body.when.is_none() && ready.body.channels.is_none() {
+        return (findings, wants_resolution);
+    }
+    for (sample, described) in samples(&ready.matcher) {
+        let holds = match &ready.body.when {
+            Some(when) => when.truth(runner, sample.clone(), &context).map_err(|error| {
+                if !std::mem::replace(&mut when_failed, true) {
+                    findings.push(finding(&ready.rule.name, "when", &described, error));
+                }
+            }),
+            None => Ok(true),
+        };
+        if let (Some(channels), Ok(true) | Err(())) = (&ready.body.channels, holds) {
+            match channels.channels(runner, sample, &context) {
+                Ok(channels) => wants_resolution |= crate::rules::wants_resolution(&channels),
+                Err(error) if !std::mem::replace(&mut channels_failed, true) => {
+                    findings.push(finding(&ready.rule.name, "channels", &described, error));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    (findings, wants_resolution)
+}
+
+fn finding(rule: &str, key: &str, sample: &str, error: ScriptError) -> Diagnostic {
+    let place = Place { line: error.line, column: error.column };
+    let help = remedy(&error.message);
+    let message = format!("`{key}` of rule `{rule}` fails on a sample incident ({sample}): {}", error.message);
+    Diagnostic::error(&error.file, place, message, help)
+}
+
+fn remedy(message: &str) -> Option<String> {
+    if let Some(name) = message.strip_prefix("there is no field `").and_then(|rest| rest.strip_suffix("` in Incident")) {
+        return Some(suggest(name, FIELDS));
+    }
+    if message.ends_with("` in Context") {
+        return Some(suggest(message.split('`').nth(1).unwrap_or_default(), ["now", "event"]));
+    }
+    let nothing = message.contains("there is no function") && message.contains("()");
+    nothing.then(|| {
+        "a label or value that an incident does not carry is `()`: write `incident.labels.region ?? \"\"`, or ask with `!= ()`"
+            .to_owned()
+    })
+}
+
+fn samples(matcher: &Where) -> impl Iterator<Item = (View, String)> {
+    let environments: Vec<Environment> =
+        Environment::ALL.into_iter().filter(|environment| matcher.admits(&Field::Environment, environment.name())).collect();
+    let severities = Severity::ALL.into_iter().filter(|severity| matcher.admits(&Field::Severity, severity.name()));
+    let both = severities.flat_map(|severity| [(severity, false), (severity, true)]);
+    both.enumerate().map(move |(number, (severity, full))| {
+        let environment = environments.get(number % environments.len().max(1)).copied().unwrap_or_default();
+        let incident = sample(matcher, severity, environment, full);
+        let described = format!("{severity}, {environment}, {} labels and metadata", if full { "with" } else { "without" });
+        (View { incident: Arc::new(incident), all_labels: full }, described)
+    })
+}
+
+fn sample(matcher: &Where, severity: Severity, environment: Environment, full: bool) -> Incident {
+    let text = |field: &Field, default: &str| {
+        matcher.patterns(field).and_then(|patterns| patterns.first()).map_or_else(|| default.to_owned(), |p| p.sample())
+    };
+    let labels: Labels = matcher
+        .fields
+        .iter()
+        .filter_map(|(field, patterns)| match field {
+            Field::Label(name) => Some((name.clone(), patterns.first()?.sample())),
+            _ => None,
+        })
+        .collect();
+    let origin = Origin { topic: Topic::Alerts, partition: 0, offset: 0, index: 0 };
+    let person = full.then(|| "alice".to_owned());
+    Incident {
+        id: IncidentId::derive(0, &origin),
+        fingerprint: Fingerprint::of_dedup_key("sample"),
+        dedup_key: full.then(|| "sample".to_owned()),
+        title: text(&Field::Title, "Sample incident"),
+        description: if full { "A sample incident of the check".to_owned() } else { String::new() },
+        severity,
+        category: text(&Field::Category, "model_performance"),
+        service_id: text(&Field::ServiceId, "llm-gateway"),
+        environment,
+        status: Status::Triggered,
+        triggered_at: NOW,
+        acknowledged_at: full.then_some(NOW),
+        acknowledged_by: person.clone(),
+        resolved_at: full.then_some(NOW),
+        resolved_by: person.clone(),
+        resolution: full.then(|| "restarted".to_owned()),
+        labels,
+        metadata: if full { metadata() } else { Metadata::default() },
+        parent_incident_id: full.then(|| IncidentId::derive(1, &origin)),
+        related_incident_ids: Vec::new(),
+        suppressed: false,
+        correlation: None,
+        silenced_by: Vec::new(),
+        snoozed_until: None,
+        notifications: Vec::new(),
+        escalation_level: 0,
+        escalation_policy_id: None,
+        assigned_to: person,
+        timeline: Vec::new(),
+        occurrence_count: if full { 12 } else { 1 },
+        first_seen_at: NOW,
+        last_seen_at: NOW,
+        version: 1,
+        last_alert: origin,
+    }
+}
+
+/// What the seed's incident carries, with the types that the engine makes sure of.
+fn metadata() -> Metadata {
+    let json = json!({
+        "current_value": 7.5, "threshold": 5.0, "unit": "seconds", "deployment_id": "deploy-1",
+        "dashboard_url": "https://grafana.example.com/d/1", "runbook_url": "https://wiki.example.com/runbook",
+        "alert_manager_url": "https://alertmanager.example.com",
+        "recent_changes": [{"type": "deployment", "description": "v2", "timestamp": "2026-01-15T09:50:00.000Z"}],
+        "user_impact": 40.0, "degradation": 3.5, "error_rate": 12.0, "cost_increase": 1.5, "sla_risk_minutes": 30.0,
+    });
+    match json {
+        serde_json::Value::Object(map) => Metadata(map),
+        _ => Metadata::default(),
+    }
+}
+
+/// For tests of the parts.
+#[cfg(test)]
+pub(super) fn sample_incident() -> Incident {
+    sample(&Where::default(), Severity::High, Environment::Production, true)
+}

@@ -1,0 +1,221 @@
+//! What a closure sees: the incident as in SPEC 3.2 and the context, read-only, built only where it is asked for.
+//!
+//! A missing label or metadata value is `()`; so is a field that is not set. Writing to any of them is an error. Times are
+//! moments: in a text they are RFC 3339, `a - b` is in milliseconds, and `hour`, `minute` and `weekday` (0 = Sunday) are UTC.
+
+use crate::model::{Incident, Metadata, Time, time};
+use crate::rules::Context;
+use rhai::{Dynamic, Engine, FLOAT, INT, Map};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// An incident; on a dry run every label that is asked for is there (`all_labels`).
+#[derive(Clone)]
+pub(super) struct View {
+    pub incident: Arc<Incident>,
+    pub all_labels: bool,
+}
+
+impl View {
+    pub fn of(incident: &Arc<Incident>) -> View {
+        View { incident: incident.clone(), all_labels: false }
+    }
+}
+
+/// A type of its own, for a map would swallow writes.
+#[derive(Clone)]
+struct LabelsView(View);
+
+#[derive(Clone)]
+struct MetadataView(View);
+
+pub(super) const FIELDS: [&str; 34] = [
+    "id",
+    "fingerprint",
+    "dedup_key",
+    "title",
+    "description",
+    "severity",
+    "category",
+    "service_id",
+    "environment",
+    "status",
+    "triggered_at",
+    "acknowledged_at",
+    "acknowledged_by",
+    "resolved_at",
+    "resolved_by",
+    "resolution",
+    "labels",
+    "metadata",
+    "parent_incident_id",
+    "related_incident_ids",
+    "suppressed",
+    "correlation",
+    "silenced_by",
+    "snoozed_until",
+    "notifications",
+    "escalation_level",
+    "escalation_policy_id",
+    "assigned_to",
+    "timeline",
+    "occurrence_count",
+    "first_seen_at",
+    "last_seen_at",
+    "version",
+    "last_alert",
+];
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<View>("Incident");
+    macro_rules! fields {
+        ($($name:ident => |$incident:ident| $value:expr;)*) => {
+            $(engine.register_get(stringify!($name), |view: &mut View| -> Dynamic {
+                let $incident = &*view.incident;
+                $value
+            });)*
+        };
+    }
+    fields! {
+        id => |i| i.id.to_string().into();
+        fingerprint => |i| i.fingerprint.to_string().into();
+        dedup_key => |i| text(&i.dedup_key);
+        title => |i| i.title.as_str().into();
+        description => |i| i.description.as_str().into();
+        severity => |i| i.severity.name().into();
+        category => |i| i.category.as_str().into();
+        service_id => |i| i.service_id.as_str().into();
+        environment => |i| i.environment.name().into();
+        status => |i| i.status.name().into();
+        triggered_at => |i| moment(i.triggered_at);
+        acknowledged_at => |i| i.acknowledged_at.map_or(Dynamic::UNIT, moment);
+        acknowledged_by => |i| text(&i.acknowledged_by);
+        resolved_at => |i| i.resolved_at.map_or(Dynamic::UNIT, moment);
+        resolved_by => |i| text(&i.resolved_by);
+        resolution => |i| text(&i.resolution);
+        parent_incident_id => |i| i.parent_incident_id.map_or(Dynamic::UNIT, |id| id.to_string().into());
+        related_incident_ids => |i| list(i.related_incident_ids.iter().map(|id| id.to_string().into()));
+        suppressed => |i| i.suppressed.into();
+        correlation => |i| i.correlation.as_ref().map_or(Dynamic::UNIT, |c| {
+            value(&json!({"type": c.kind, "confidence": c.confidence, "reason": c.reason}))
+        });
+        silenced_by => |i| list(i.silenced_by.iter().map(|id| id.as_str().into()));
+        snoozed_until => |i| i.snoozed_until.map_or(Dynamic::UNIT, moment);
+        notifications => |i| list(i.notifications.iter().map(|n| Dynamic::from_map(Map::from([
+            ("channel".into(), n.channel.as_str().into()),
+            ("target".into(), n.target.as_str().into()),
+            ("sent_at".into(), moment(n.sent_at)),
+            ("delivered".into(), n.delivered.into()),
+            ("error".into(), text(&n.error)),
+        ]))));
+        escalation_level => |i| INT::from(i.escalation_level).into();
+        escalation_policy_id => |i| text(&i.escalation_policy_id);
+        assigned_to => |i| text(&i.assigned_to);
+        timeline => |i| list(i.timeline.iter().map(|entry| Dynamic::from_map(Map::from([
+            ("timestamp".into(), moment(entry.timestamp)),
+            ("event".into(), entry.event.name().into()),
+            ("user".into(), entry.user.as_deref().unwrap_or("system").into()),
+            ("details".into(), object(&entry.details)),
+        ]))));
+        occurrence_count => |i| count(i.occurrence_count);
+        first_seen_at => |i| moment(i.first_seen_at);
+        last_seen_at => |i| moment(i.last_seen_at);
+        version => |i| count(i.version);
+        last_alert => |i| value(&json!({
+            "topic": i.last_alert.topic.name(), "partition": i.last_alert.partition, "offset": i.last_alert.offset,
+        }));
+    }
+    engine.register_get("labels", |view: &mut View| LabelsView(view.clone()));
+    engine.register_get("metadata", |view: &mut View| MetadataView(view.clone()));
+    register_maps(engine);
+    register_moment(engine);
+    engine.register_type_with_name::<Context>("Context");
+    engine.register_get("now", |context: &mut Context| context.now);
+    engine.register_get("event", |context: &mut Context| context.event.name());
+}
+
+fn register_maps(engine: &mut Engine) {
+    engine.register_type_with_name::<LabelsView>("Labels");
+    engine.register_indexer_get(|labels: &mut LabelsView, name: &str| labels.get(name));
+    engine.register_fn("contains", |labels: &mut LabelsView, name: &str| !labels.get(name).is_unit());
+    engine.register_fn("keys", |labels: &mut LabelsView| list(labels.0.incident.labels.iter().map(|(name, _)| name.into())));
+    engine.register_fn("len", |labels: &mut LabelsView| labels.0.incident.labels.len() as INT);
+
+    engine.register_type_with_name::<MetadataView>("Metadata");
+    engine.register_indexer_get(|metadata: &mut MetadataView, name: &str| metadata.get(name));
+    engine.register_fn("contains", |metadata: &mut MetadataView, name: &str| !metadata.get(name).is_unit());
+    engine.register_fn("keys", |metadata: &mut MetadataView| {
+        list(metadata.0.incident.metadata.0.keys().map(|name| name.as_str().into()))
+    });
+    engine.register_fn("len", |metadata: &mut MetadataView| metadata.0.incident.metadata.0.len() as INT);
+}
+
+fn register_moment(engine: &mut Engine) {
+    engine.register_type_with_name::<Time>("Moment");
+    engine.register_fn("to_string", |time: &mut Time| time.to_string());
+    engine.register_fn("to_debug", |time: &mut Time| time.to_string());
+    engine.register_fn("-", |a: Time, b: Time| a - b);
+    engine.register_fn("-", |time: Time, millis: INT| time + millis.saturating_neg());
+    engine.register_fn("+", |time: Time, millis: INT| time + millis);
+    engine.register_fn("==", |a: Time, b: Time| a == b);
+    engine.register_fn("!=", |a: Time, b: Time| a != b);
+    engine.register_fn("<", |a: Time, b: Time| a < b);
+    engine.register_fn("<=", |a: Time, b: Time| a <= b);
+    engine.register_fn(">", |a: Time, b: Time| a > b);
+    engine.register_fn(">=", |a: Time, b: Time| a >= b);
+    engine.register_get("hour", |time: &mut Time| time.0.rem_euclid(time::DAY) / time::HOUR);
+    engine.register_get("minute", |time: &mut Time| time.0.rem_euclid(time::HOUR) / time::MINUTE);
+    // 1970-01-01 was a Thursday.
+    engine.register_get("weekday", |time: &mut Time| (time.0.div_euclid(time::DAY) + 4).rem_euclid(7));
+}
+
+impl LabelsView {
+    fn get(&self, name: &str) -> Dynamic {
+        match self.0.incident.labels.get(name) {
+            Some(label) => label.into(),
+            None if self.0.all_labels => "sample".into(),
+            None => Dynamic::UNIT,
+        }
+    }
+}
+
+impl MetadataView {
+    fn get(&self, name: &str) -> Dynamic {
+        self.0.incident.metadata.0.get(name).map_or(Dynamic::UNIT, value)
+    }
+}
+
+fn moment(time: Time) -> Dynamic {
+    Dynamic::from(time)
+}
+
+fn text(text: &Option<String>) -> Dynamic {
+    text.as_deref().map_or(Dynamic::UNIT, Into::into)
+}
+
+fn count(count: u64) -> Dynamic {
+    INT::try_from(count).unwrap_or(INT::MAX).into()
+}
+
+fn list(items: impl Iterator<Item = Dynamic>) -> Dynamic {
+    Dynamic::from_array(items.collect())
+}
+
+fn object(metadata: &Metadata) -> Dynamic {
+    Dynamic::from_map(metadata.0.iter().map(|(name, item)| (name.as_str().into(), value(item))).collect())
+}
+
+/// A JSON value as a script sees it; an integer past 64 bits with sign is a float.
+fn value(json: &Value) -> Dynamic {
+    match json {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(bool) => (*bool).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => integer.into(),
+            None => Dynamic::from_float(number.as_f64().unwrap_or(f64::MAX) as FLOAT),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => list(items.iter().map(value)),
+        Value::Object(map) => Dynamic::from_map(map.iter().map(|(name, item)| (name.as_str().into(), value(item))).collect()),
+    }
+}

@@ -1,0 +1,251 @@
+//! The rules folder: read whole, and followed while it changes (SPEC 5).
+//!
+//! A Kubernetes ConfigMap is a folder of links to `..data/…`, and a new version swaps the link `..data`. So links are
+//! followed, names that begin with a dot are skipped, and what counts as a change is the text of the files, not the event.
+
+use crate::rules::{Diagnostic, Limits, RuleSet, RuleSource};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use notify_debouncer_full::{DebounceEventResult, new_debouncer, notify::RecursiveMode};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Files, folders in folders, and bytes past which a folder is surely not one of rules.
+const FILES: usize = 10_000;
+const DEPTH: usize = 16;
+const BYTES: u64 = 32 << 20;
+
+/// So long must the folder be quiet before it is read.
+const DEBOUNCE: Duration = Duration::from_millis(300);
+/// The folder is read so often even without an event: network file systems send none.
+const POLL: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {message}\n  help: {help}", .path.display())]
+pub struct Unreadable {
+    pub path: PathBuf,
+    pub message: String,
+    pub help: &'static str,
+}
+
+/// Every `.rhai` and `.toml` file under `dir` but `tests/` at its top, which holds cases.
+pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
+    let mut source = RuleSource::default();
+    let mut bytes = 0;
+    let mut folders = vec![(dir.to_owned(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        let fail = |path: &Path, message: String, help| Unreadable { path: path.to_owned(), message, help };
+        let unreadable = |path: &Path, error: std::io::Error| {
+            fail(path, format!("cannot be read: {error}"), "set rules.dir (or --rules) to a folder that incidentd may read")
+        };
+        for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))? {
+            let entry = entry.map_err(|error| unreadable(&folder, error))?;
+            let path = entry.path();
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+                return Err(fail(&path, "its name is not UTF-8".to_owned(), "rename it"));
+            };
+            if name.starts_with('.') || (prefix.is_empty() && name == "tests") {
+                continue;
+            }
+            let relative = format!("{prefix}{name}");
+            let meta = std::fs::metadata(&path).map_err(|error| unreadable(&path, error))?;
+            if meta.is_dir() {
+                if depth == DEPTH {
+                    return Err(fail(&path, format!("lies more than {DEPTH} folders deep"), "is a link turning in a circle?"));
+                }
+                folders.push((path, format!("{relative}/"), depth + 1));
+            } else if name.ends_with(".rhai") || name.ends_with(".toml") {
+                bytes += meta.len();
+                if bytes > BYTES || source.files.len() == FILES {
+                    let message = format!("with it the folder holds more than {FILES} files or {} MiB", BYTES >> 20);
+                    return Err(fail(&path, message, "set rules.dir (or --rules) to the folder of the rules alone"));
+                }
+                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                source.files.insert(relative, text);
+            }
+        }
+    }
+    Ok(source)
+}
+
+/// What a look at the folder led to.
+pub enum Reload {
+    /// A set that checks, with its warnings.
+    Applied { source: Arc<RuleSource>, rules: RuleSet, warnings: Vec<Diagnostic> },
+    /// Asked for, and nothing differs.
+    Unchanged,
+    /// The old set stays. Errors, and warnings beside them.
+    Rejected(Vec<Diagnostic>),
+}
+
+/// Follows the folder until dropped.
+pub struct Follower {
+    wake: Sender<Wake>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Wake {
+    Changed,
+    Asked,
+    Stop,
+}
+
+impl Follower {
+    /// `tell` is called on the follower's own thread, once for each text of the folder that differs from the last one seen.
+    /// Without `watch` it looks only when asked.
+    pub fn start(
+        dir: PathBuf,
+        watch: bool,
+        limits: Limits,
+        first: Arc<RuleSource>,
+        mut tell: impl FnMut(Reload) + Send + 'static,
+    ) -> std::io::Result<Follower> {
+        let (wake, woken) = bounded(8);
+        let events = wake.clone();
+        let thread = std::thread::Builder::new().name("rules".to_owned()).spawn(move || {
+            // A watch that cannot be set up leaves the polling.
+            let _watch = watch.then(|| watcher(&dir, events)).flatten();
+            follow(&dir, watch, &woken, limits, first, &mut tell);
+        })?;
+        Ok(Follower { wake, thread: Some(thread) })
+    }
+
+    /// Look now (SIGHUP).
+    pub fn ask(&self) {
+        // Full: it is about to look anyway.
+        let _ = self.wake.try_send(Wake::Asked);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // Waits for room where there is none; fails only where the thread is gone.
+        let _ = self.wake.send(Wake::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watcher(dir: &Path, events: Sender<Wake>) -> Option<impl Sized> {
+    let changed = move |_: DebounceEventResult| {
+        let _ = events.try_send(Wake::Changed);
+    };
+    let mut watcher = new_debouncer(DEBOUNCE, None, changed).ok()?;
+    watcher.watch(dir, RecursiveMode::Recursive).ok()?;
+    Some(watcher)
+}
+
+fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, limits: Limits, first: Arc<RuleSource>, tell: &mut dyn FnMut(Reload)) {
+    // What was seen last: text, or what kept it from being read.
+    let mut seen = Ok(first);
+    loop {
+        let asked = match if watch { woken.recv_timeout(POLL) } else { woken.recv().map_err(|_| RecvTimeoutError::Disconnected) }
+        {
+            Ok(Wake::Asked) => true,
+            Ok(Wake::Changed) | Err(RecvTimeoutError::Timeout) => false,
+            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let found = read(dir).map_err(|error| error.to_string());
+        match (&seen, &found) {
+            (Ok(seen), Ok(found)) if **seen == *found => {
+                if asked {
+                    tell(Reload::Unchanged);
+                }
+                continue;
+            }
+            (Err(seen), Err(found)) if seen == found && !asked => continue,
+            _ => {}
+        }
+        tell(match &found {
+            Ok(source) => match RuleSet::load(source, &limits) {
+                Ok((rules, warnings)) => Reload::Applied { source: Arc::new(source.clone()), rules, warnings },
+                Err(diagnostics) => Reload::Rejected(diagnostics),
+            },
+            Err(message) => Reload::Rejected(vec![Diagnostic {
+                file: dir.display().to_string(),
+                line: 0,
+                column: 0,
+                error: true,
+                message: message.clone(),
+                help: None,
+            }]),
+        });
+        seen = found.map(Arc::new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    const RULE: &str = r##"notification(#{ name: "a", channels: [slack("#x")] });"##;
+
+    /// The layout of a mounted ConfigMap: links to links, and a version in a hidden folder.
+    fn publish(dir: &Path, version: &str, text: &str) {
+        fs::create_dir(dir.join(version)).unwrap();
+        fs::write(dir.join(version).join("page.rhai"), text).unwrap();
+        symlink(version, dir.join("..data_tmp")).unwrap();
+        fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+        if !dir.join("page.rhai").exists() {
+            symlink("..data/page.rhai", dir.join("page.rhai")).unwrap();
+        }
+    }
+
+    #[test]
+    fn reads_rules_and_people_and_leaves_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("page.rhai", RULE),
+            ("llm/deep/more.rhai", "// more"),
+            ("users.toml", "[users]"),
+            ("tests/case.toml", "x"),
+            (".git/hidden.rhai", "x"),
+            ("README.md", "x"),
+        ] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let source = read(dir.path()).unwrap();
+        assert_eq!(source.files.keys().collect::<Vec<_>>(), ["llm/deep/more.rhai", "page.rhai", "users.toml"]);
+        assert_eq!(source.files["page.rhai"], RULE);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let error = read(Path::new("/nowhere/rules")).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere/rules: cannot be read") && error.contains("rules.dir"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        symlink(dir.path(), dir.path().join("circle")).unwrap();
+        assert!(read(dir.path()).unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn a_swapped_config_map_is_seen_once() {
+        let dir = tempfile::tempdir().unwrap();
+        publish(dir.path(), "..2026_01", RULE);
+        let first = Arc::new(read(dir.path()).unwrap());
+        assert_eq!(first.files.len(), 1, "the hidden copies are not counted");
+        let (sender, told) = bounded(8);
+        let follower = Follower::start(dir.path().to_owned(), true, Limits::default(), first, move |reload| {
+            let _ = sender.send(reload);
+        })
+        .unwrap();
+        // Asking makes sure that the follower runs before the swap.
+        follower.ask();
+        assert!(matches!(told.recv_timeout(Duration::from_secs(20)), Ok(Reload::Unchanged)));
+        let changed = RULE.replace("\"a\"", "\"b\"");
+        publish(dir.path(), "..2026_02", &changed);
+        match told.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Reload::Applied { source, .. } => assert_eq!(source.files["page.rhai"], changed),
+            Reload::Unchanged => panic!("the change was not seen"),
+            Reload::Rejected(diagnostics) => panic!("{diagnostics:?}"),
+        }
+        drop(follower);
+        assert!(told.try_recv().is_err(), "one change is told once");
+    }
+}

@@ -1,0 +1,172 @@
+//! A record into its lane: alerts to the shard, alerts of other shards to the inbox, the rest to `dead-letters`.
+
+use crate::codec::{self, AlertRecord, Form, Item};
+use crate::engine::{Input, Shard};
+use crate::kafka::Record;
+use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home};
+use crate::worker::dead_letter::dead_letter;
+use crate::worker::forward::{self, forward};
+use crate::worker::lane::{self, Lane};
+use crate::worker::{INPUTS, Settings, topic_name};
+use std::time::Instant;
+
+/// What is the same for all records of a batch: the clock is read once for it.
+pub struct Moment<'a> {
+    pub settings: &'a Settings,
+    pub now: Time,
+    pub at: Instant,
+}
+
+impl Lane {
+    /// Takes one record of the topic that stands at `topic` in [`INPUTS`].
+    pub fn take(&mut self, moment: &Moment<'_>, topic: usize, record: &Record<'_>) {
+        let Some(position) = &mut self.positions[topic] else { return };
+        position.next = record.offset() + 1;
+        position.caught_up |= position.next >= position.end;
+        self.touch(moment.at);
+        let origin = Origin { topic: INPUTS[topic], partition: record.partition(), offset: record.offset(), index: 0 };
+        let time = record.timestamp().map_or(moment.now, Time);
+        match INPUTS[topic] {
+            Topic::Alerts => self.alerts(moment, record, &AlertRecord { origin, time, value: record.value(), form: None }),
+            Topic::Inbox => match forward::read(record.headers()) {
+                Ok(forwarded) => {
+                    let alerts = AlertRecord {
+                        origin: forwarded.origin,
+                        time: forwarded.time,
+                        value: record.value(),
+                        form: Some(forwarded.form),
+                    };
+                    self.alerts(moment, record, &alerts);
+                }
+                Err(reason) => self.reject(moment, record, origin, "inbox", &reason),
+            },
+            topic => {
+                let stage = if topic == Topic::Commands { "command" } else { "event" };
+                self.reject(moment, record, origin, stage, "not supported by this version");
+            }
+        }
+    }
+
+    fn alerts(&mut self, moment: &Moment<'_>, record: &Record<'_>, alerts: &AlertRecord<'_>) {
+        let settings = moment.settings;
+        codec::read_alerts(alerts, &settings.codec, &mut |item| match item {
+            Item::Alert { alert, form, bytes } => {
+                let to = home::home(alert.service_id.as_bytes(), settings.layout.shards);
+                if self.home == Some(to)
+                    && let Some(shard) = &mut self.shard
+                {
+                    let outcome = shard.process(moment.now, Input::Alert(alert), &mut self.said);
+                    self.counts.alerts[outcome as usize] += 1;
+                    if matches!(outcome, AlertOutcome::Created | AlertOutcome::Reopened | AlertOutcome::Resolved) {
+                        self.urgent = true;
+                    }
+                    if !self.said.is_empty() {
+                        self.hear(moment, Some(alerts.time));
+                    }
+                } else {
+                    self.send_home(moment, record, alerts, alert.origin, form, bytes, to);
+                }
+            }
+            Item::Rejected { index, reason, bytes } => {
+                self.counts.alerts[AlertOutcome::Rejected as usize] += 1;
+                // A forwarded element's place in its body came with it.
+                let index = if alerts.form.is_some() { alerts.origin.index } else { index };
+                let value = alerts.value.map(|_| bytes);
+                self.bury(moment, record, Origin { index, ..alerts.origin }, "alert", &reason, value);
+            }
+            Item::Ignored => self.counts.alerts[AlertOutcome::Ignored as usize] += 1,
+        });
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one alert, used once")]
+    fn send_home(
+        &mut self,
+        moment: &Moment<'_>,
+        record: &Record<'_>,
+        alerts: &AlertRecord<'_>,
+        origin: Origin,
+        form: Form,
+        bytes: &[u8],
+        to: u32,
+    ) {
+        let letter = if alerts.form.is_some() {
+            // What was forwarded stands at its home: what does not was not written by us.
+            Err(format!("`service_id`: its home is partition {to}, and a record is forwarded only once"))
+        } else {
+            let forwarded = forward(record, origin, alerts.time, form, bytes, to);
+            match lane::size(&forwarded) {
+                size if size > moment.settings.codec.record_max => {
+                    Err(format!("with its key and headers it has {size} bytes, too many to be forwarded to its home"))
+                }
+                _ => Ok(forwarded),
+            }
+        };
+        match letter {
+            Ok(forwarded) => {
+                self.counts.alerts[AlertOutcome::Forwarded as usize] += 1;
+                self.urgent = true;
+                self.say(forwarded);
+            }
+            Err(reason) => {
+                self.counts.alerts[AlertOutcome::Rejected as usize] += 1;
+                self.bury(moment, record, origin, "inbox", &reason, Some(bytes));
+            }
+        }
+    }
+
+    /// What the shard said into the buffer and the counts. `cause`: the Kafka timestamp of what made it speak.
+    pub fn hear(&mut self, moment: &Moment<'_>, cause: Option<Time>) {
+        let mut said = std::mem::take(&mut self.said);
+        let mut acted = false;
+        for output in &said {
+            if let Some(record) = codec::write_output(output, &moment.settings.codec) {
+                self.say(record);
+            }
+        }
+        for output in said.drain(..) {
+            match output {
+                Output::Action(action) => {
+                    acted = true;
+                    *self.counts.actions.entry((action.kind.name(), action.rule)).or_default() += 1;
+                }
+                Output::Unrouted(_) => self.counts.unrouted += 1,
+                Output::Evaluated { rule, result } => *self.counts.evaluations.entry((rule, result)).or_default() += 1,
+                Output::Incident(_) | Output::IncidentGone(_) | Output::Decision(_) => {}
+            }
+        }
+        if acted {
+            self.urgent = true;
+            if let Some(time) = cause {
+                self.cause(time);
+            }
+        }
+        // Its room is kept for the next input.
+        self.said = said;
+    }
+
+    /// Runs the timers that are due.
+    pub fn tick(&mut self, moment: &Moment<'_>) {
+        let Some(shard) = self.shard.as_mut().filter(|shard| shard.next_due() <= moment.now) else { return };
+        Shard::tick(shard, moment.now, &mut self.said);
+        self.touch(moment.at);
+        self.hear(moment, None);
+    }
+
+    fn reject(&mut self, moment: &Moment<'_>, record: &Record<'_>, origin: Origin, stage: &'static str, reason: &str) {
+        self.bury(moment, record, origin, stage, reason, record.value());
+    }
+
+    fn bury(
+        &mut self,
+        moment: &Moment<'_>,
+        record: &Record<'_>,
+        origin: Origin,
+        stage: &'static str,
+        reason: &str,
+        bytes: Option<&[u8]>,
+    ) {
+        let topic = topic_name(&moment.settings.names, origin.topic);
+        self.say(dead_letter(record, origin, topic, stage, reason, bytes, moment.settings.codec.record_max));
+        *self.counts.dead_letters.entry(stage).or_default() += 1;
+    }
+}

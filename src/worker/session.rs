@@ -1,0 +1,281 @@
+//! One life of a worker in the group: from joining it to leaving it, or to an error that asks for another.
+
+use crate::kafka::batch::Entry;
+use crate::kafka::{Batch, Error, GroupConsumer, Observer, Producer, Reader, Rebalance, Slot};
+use crate::model::{Time, Topic};
+use crate::rules::RuleSet;
+use crate::worker::commit::Pace;
+use crate::worker::health::Pulse;
+use crate::worker::intake::Moment;
+use crate::worker::lane::{Lane, Position};
+use crate::worker::report::{Gauges, Seen};
+use crate::worker::{INPUTS, Settings, topic_name};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
+const BATCH: usize = 4_096;
+/// A rebalance or a stop is noticed after this long, where no record comes.
+const IDLE: Duration = Duration::from_millis(100);
+const GAUGES: Duration = Duration::from_secs(1);
+/// For the first transaction of a producer, which waits for what its predecessor left open.
+const INIT: Duration = Duration::from_secs(30);
+/// To leave the group; a drain has 10 s in all.
+const CLOSE: Duration = Duration::from_secs(4);
+/// No lane.
+const NONE: usize = usize::MAX;
+
+/// How a session ends without an error.
+pub enum End {
+    Stopped,
+}
+
+pub struct Session<'a> {
+    pub worker: usize,
+    pub settings: &'a Settings,
+    pub pulse: &'a Pulse,
+    /// `None` after `close`.
+    pub consumer: Option<GroupConsumer>,
+    pub producer: Producer,
+    pub observer: Observer,
+    pub reader: Reader,
+    pub lanes: Vec<Lane>,
+    /// By place in [`INPUTS`] and partition: the lane, or `NONE`.
+    routes: [Vec<usize>; INPUTS.len()],
+    pub rules: Rc<RuleSet>,
+    rules_version: u64,
+    pub pace: Pace,
+    /// The group has given us our share, which may be nothing.
+    assigned: bool,
+    gauges: Instant,
+}
+
+/// Milliseconds since 1970.
+pub fn wall_clock() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl Session<'_> {
+    /// Runs until the workers are told to stop, having committed what it held.
+    pub fn run(worker: usize, settings: &Settings, pulse: &Pulse) -> Result<End, Error> {
+        let mut session = Session::open(worker, settings, pulse)?;
+        let mut batch = Batch::new(BATCH);
+        let result = session.work(&mut batch);
+        // Its records pin the consumer's memory.
+        batch.clear();
+        session.close();
+        result
+    }
+
+    fn open<'a>(worker: usize, settings: &'a Settings, pulse: &'a Pulse) -> Result<Session<'a>, Error> {
+        let rules_version = settings.rules.version();
+        let rules = load(settings).map_err(Error::fatal)?;
+        // The producer first: it aborts what its predecessor left open, which would hold the group's offsets back.
+        let producer = Session::producer(worker, settings)?;
+        pulse.beat();
+        let reader = Reader::new(&settings.clients.reader(), vec![settings.names.state.clone()])?;
+        let topics = INPUTS.map(|topic| topic_name(&settings.names, topic).to_owned()).to_vec();
+        Ok(Session {
+            worker,
+            settings,
+            pulse,
+            consumer: Some(GroupConsumer::join(&settings.clients.consumer(worker), topics)?),
+            producer,
+            observer: Observer::new(&settings.clients)?,
+            reader,
+            lanes: Vec::new(),
+            routes: Default::default(),
+            rules: Rc::new(rules),
+            rules_version,
+            pace: Pace::new(settings),
+            assigned: false,
+            gauges: Instant::now(),
+        })
+    }
+
+    pub fn producer(worker: usize, settings: &Settings) -> Result<Producer, Error> {
+        let names = Topic::ALL.map(|topic| topic_name(&settings.names, topic).to_owned());
+        Producer::new(&settings.clients.producer(worker), &names, Instant::now() + INIT)
+    }
+
+    /// Present until `close`, which consumes the session's last use of it.
+    pub fn consumer(&self) -> &GroupConsumer {
+        self.consumer.as_ref().expect("taken by close alone, which is called last")
+    }
+
+    fn work(&mut self, batch: &mut Batch) -> Result<End, Error> {
+        loop {
+            self.pulse.beat();
+            if self.pulse.stopping() {
+                self.commit_all()?;
+                return Ok(End::Stopped);
+            }
+            self.reload_rules();
+            while let Some(rebalance) = self.consumer().rebalance()? {
+                self.rebalance(rebalance)?;
+            }
+            if self.lanes.iter().any(|lane| lane.pending) {
+                self.restore(batch)?;
+            }
+            self.read(batch)?;
+            self.commit_due()?;
+            self.report();
+        }
+    }
+
+    fn read(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let due = self.lanes.iter().filter_map(|lane| lane.shard.as_ref()).map(|shard| shard.next_due()).min();
+        let tick = due.map_or(IDLE, |due| Duration::from_millis((due - wall_clock()).max(0) as u64));
+        let commit = self.next_commit().map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+        self.consumer().read(batch, IDLE.min(tick).min(commit));
+        let moment = Moment { settings: self.settings, now: wall_clock(), at: Instant::now() };
+        let topics = self.consumer.as_ref().map_or(&[][..], GroupConsumer::topics);
+        let mut last = None;
+        for entry in batch.entries(topics) {
+            match entry {
+                Entry::Record(topic, record) => {
+                    if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, record.partition()) {
+                        lane.take(&moment, topic, &record);
+                        last = record.timestamp();
+                    }
+                }
+                Entry::End { topic, partition, offset } => {
+                    if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, partition)
+                        && let Some(position) = &mut lane.positions[topic]
+                    {
+                        position.caught_up |= offset >= position.end;
+                    }
+                }
+                Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
+            }
+        }
+        self.pace.seen(batch.is_full(), last.map(Time), moment.now);
+        for lane in &mut self.lanes {
+            lane.tick(&moment);
+        }
+        let ready = self.assigned && self.lanes.iter().all(Lane::caught_up);
+        self.pulse.set_ready(ready);
+        Ok(())
+    }
+
+    fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Error> {
+        self.pulse.set_ready(false);
+        match rebalance {
+            Rebalance::Revoked { lost } => {
+                tracing::info!(worker = self.worker, lost, shards = self.lanes.len(), "partitions are revoked");
+                // What is lost may be another's already: it is dropped, and whoever owns it reads it again.
+                if !lost {
+                    self.commit_all()?;
+                }
+                self.lanes.clear();
+                self.routes = Default::default();
+                self.assigned = false;
+                self.consumer().release()
+            }
+            Rebalance::Assigned(slots) => {
+                tracing::info!(worker = self.worker, partitions = slots.len(), "partitions are assigned");
+                self.lanes = self.lanes_of(&slots)?;
+                self.assigned = true;
+                self.consumer().accept(&slots)
+            }
+        }
+    }
+
+    /// A lane for each shard, and one for each partition of a topic that is cut otherwise.
+    fn lanes_of(&mut self, slots: &[Slot]) -> Result<Vec<Lane>, Error> {
+        let layout = &self.settings.layout;
+        let cuts = [layout.alerts, layout.commands, layout.events, layout.shards];
+        self.routes = std::array::from_fn(|_| Vec::new());
+        let mut lanes: Vec<Lane> = Vec::new();
+        for slot in slots {
+            if slot.partition >= cuts[slot.topic] {
+                return Err(Error::fatal(format!(
+                    "`{}` has more partitions than at the start ({}): restart incidentd",
+                    self.consumer().topics()[slot.topic],
+                    cuts[slot.topic]
+                )));
+            }
+            let home = (cuts[slot.topic] == layout.shards).then_some(slot.partition);
+            let at = lanes.iter().position(|lane| home.is_some() && lane.home == home).unwrap_or_else(|| {
+                lanes.push(Lane::new(home));
+                lanes.len() - 1
+            });
+            lanes[at].positions[slot.topic] = Some(Position { slot: *slot, next: 0, end: i64::MAX, caught_up: false });
+            let routes = &mut self.routes[slot.topic];
+            routes.resize(routes.len().max(slot.partition as usize + 1), NONE);
+            routes[slot.partition as usize] = at;
+        }
+        Ok(lanes)
+    }
+
+    fn reload_rules(&mut self) {
+        let version = self.settings.rules.version();
+        if version == self.rules_version {
+            return;
+        }
+        self.rules_version = version;
+        match load(self.settings) {
+            Ok(rules) => {
+                self.rules = Rc::new(rules);
+                for shard in self.lanes.iter_mut().filter_map(|lane| lane.shard.as_mut()) {
+                    shard.set_rules(Rc::clone(&self.rules));
+                }
+            }
+            // Whoever set it had checked it.
+            Err(error) => tracing::error!(worker = self.worker, "the old rules stay in force: {error}"),
+        }
+    }
+
+    fn report(&mut self) {
+        if self.gauges.elapsed() < GAUGES {
+            return;
+        }
+        self.gauges = Instant::now();
+        let mut gauges = Gauges { worker: self.worker, ..Gauges::default() };
+        for lane in &self.lanes {
+            if let Some(shard) = &lane.shard {
+                gauges.shards += 1;
+                gauges.timers_pending += shard.timers_pending();
+                shard.open(&mut |severity, status, count| *gauges.open.entry((severity, status)).or_default() += count);
+            }
+            for position in lane.positions.iter().flatten() {
+                if let Some(end) = self.consumer().known_end(position.slot) {
+                    let name = self.consumer().topics()[position.slot.topic].clone();
+                    gauges.lag.push((name, position.slot.partition, u64::try_from(end - position.next).unwrap_or(0)));
+                }
+            }
+        }
+        (self.settings.observe)(Seen::Gauges(&gauges));
+    }
+
+    /// Leaves the group, on a thread of its own: librdkafka may wait for brokers that do not answer.
+    fn close(mut self) {
+        self.lanes.clear();
+        let Some(consumer) = self.consumer.take() else { return };
+        let (done, closed) = crossbeam_channel::bounded::<()>(1);
+        let spawned = std::thread::Builder::new().name("closing".to_owned()).spawn(move || {
+            drop(consumer);
+            let _ = done.send(());
+        });
+        if spawned.is_ok() && closed.recv_timeout(CLOSE).is_err() {
+            tracing::warn!(worker = self.worker, "the consumer does not close; the group will notice its silence");
+        }
+    }
+}
+
+fn lane<'l>(routes: &[Vec<usize>; INPUTS.len()], lanes: &'l mut [Lane], topic: usize, partition: u32) -> Option<&'l mut Lane> {
+    let at = *routes.get(topic)?.get(partition as usize)?;
+    // A dropped lane takes nothing until it is restored; its records come again.
+    lanes.get_mut(at).filter(|lane| !lane.pending)
+}
+
+fn load(settings: &Settings) -> Result<RuleSet, String> {
+    match RuleSet::load(&settings.rules.source(), &settings.rule_limits) {
+        Ok((rules, _)) => Ok(rules),
+        Err(found) => Err(found.first().map_or_else(
+            || "the rules do not load".to_owned(),
+            |first| format!("{}:{}:{}: {}", first.file, first.line, first.column, first.message),
+        )),
+    }
+}

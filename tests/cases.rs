@@ -1,0 +1,101 @@
+//! Each folder of `tests/cases` is a story: what comes in, and what must come out, whatever goes wrong in between.
+//!
+//! `input.jsonl` is what `incidentd replay` takes; a line that begins with `#` is a comment. `rules/` and `config.toml` may
+//! be missing. `expected.jsonl`: a line for each record of the topics that it names (or that its first line lists as
+//! `{"topics": […]}`), in order; each is a part of the record: objects may have more keys, all else must be equal; `null`
+//! stands for a key that is not there. Every case runs three ways (straight; every shard dropped and restored after each
+//! line; every transaction aborted once), whose whole output must be the same.
+
+use incidentd::config::Config;
+use incidentd::replay::{Fault, Replay};
+use incidentd::rules::{Limits, RuleSet, RuleSource};
+use incidentd::{rules_dir, settings};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn run(case: &Path, fault: Fault) -> Vec<Value> {
+    let config = match std::fs::read_to_string(case.join("config.toml")) {
+        Ok(text) => Config::parse(&text, std::iter::empty()).unwrap_or_else(|problems| panic!("{problems:?}")),
+        Err(_) => Config::default(),
+    };
+    let folder = case.join("rules");
+    let source = if folder.is_dir() { rules_dir::read(&folder).unwrap() } else { RuleSource::default() };
+    let (rules, _) = RuleSet::load(&source, &Limits::default()).unwrap_or_else(|found| panic!("{found:#?}"));
+    let mut replay = Replay::new(settings::codec(&config), settings::engine(&config), rules, fault);
+    let mut produced = Vec::new();
+    let input = std::fs::read(case.join("input.jsonl")).unwrap();
+    for line in input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
+        replay.line(line, &mut |record| produced.push(record.to_json()));
+    }
+    produced.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))).collect()
+}
+
+/// Where `actual` lacks something of `expected`.
+fn missing(expected: &Value, actual: Option<&Value>, path: &str) -> Option<String> {
+    match (expected, actual) {
+        (Value::Null, None | Some(Value::Null)) => None,
+        (Value::Object(expected), Some(Value::Object(actual))) => {
+            expected.iter().find_map(|(key, value)| missing(value, actual.get(key), &format!("{path}.{key}")))
+        }
+        (Value::Array(expected), Some(Value::Array(actual))) if expected.len() == actual.len() => expected
+            .iter()
+            .zip(actual)
+            .enumerate()
+            .find_map(|(at, (expected, actual))| missing(expected, Some(actual), &format!("{path}[{at}]"))),
+        (expected, Some(actual)) if expected == actual => None,
+        (expected, None) => Some(format!("{path}: expected {expected}, there is none")),
+        (expected, Some(actual)) => Some(format!("{path}: expected {expected}, found {actual}")),
+    }
+}
+
+fn check(case: &Path) -> Result<(), String> {
+    let straight = run(case, Fault::None);
+    for fault in [Fault::RestartAfterEach, Fault::AbortEachOnce] {
+        let faulty = run(case, fault);
+        if let Some(at) = (0..straight.len().max(faulty.len())).find(|at| straight.get(*at) != faulty.get(*at)) {
+            let show = |records: &[Value]| records.get(at).map_or("nothing".to_owned(), Value::to_string);
+            return Err(format!(
+                "{fault:?}: record {at} differs\n  straight: {}\n  then:     {}",
+                show(&straight),
+                show(&faulty)
+            ));
+        }
+    }
+    let text = std::fs::read_to_string(case.join("expected.jsonl")).map_err(|error| error.to_string())?;
+    let mut expected: Vec<Value> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        expected.push(serde_json::from_str(line).map_err(|error| format!("expected.jsonl: {error} in {line}"))?);
+    }
+    let mut topics: Vec<Value> = expected.iter().filter_map(|line| line.get("topic").cloned()).collect();
+    if let Some(listed) = expected.first().and_then(|line| line.get("topics")).and_then(Value::as_array).cloned() {
+        topics.extend(listed);
+        expected.remove(0);
+    }
+    assert!(!topics.is_empty(), "{}: a case that expects nothing cannot fail", case.display());
+    let actual: Vec<&Value> = straight.iter().filter(|record| topics.contains(&record["topic"])).collect();
+    for at in 0..expected.len().max(actual.len()) {
+        let problem = match (expected.get(at), actual.get(at)) {
+            (Some(expected), Some(actual)) => missing(expected, Some(actual), "").map(|what| format!("{what}\n  in {actual}")),
+            (Some(expected), None) => Some(format!("expected {expected}, there is no more")),
+            (None, Some(actual)) => Some(format!("not expected: {actual}")),
+            (None, None) => None,
+        };
+        if let Some(problem) = problem {
+            return Err(format!("record {at} of {topics:?}: {problem}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_case_says_what_it_must_three_ways() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 30, "only {} cases were found", cases.len());
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| check(case).err().map(|problem| format!("{}: {problem}", case.file_name().unwrap().display())))
+        .collect();
+    assert!(failures.is_empty(), "{} of {} cases failed\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
+}
