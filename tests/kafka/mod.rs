@@ -1,8 +1,17 @@
-//! On a real Apache Kafka broker.
+//! On a real Apache Kafka broker: exactly once whatever dies, and no record that stops a shard.
 
-use crate::support::broker;
+mod audit;
+mod kills;
+mod members;
+mod poison;
+mod replayed;
+mod restart;
+mod traffic;
 
-#[test]
-fn the_shared_broker_starts() {
-    assert!(!broker::bootstrap().is_empty());
+use std::sync::{Mutex, MutexGuard};
+
+/// These tests fill a small machine: one of them at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|failed_before| failed_before.into_inner())
 }

@@ -2,7 +2,9 @@
 // The test binary and the benchmark each use their part of it.
 #![allow(dead_code)]
 
+pub mod app;
 pub mod broker;
+pub mod client;
 
 use std::time::{Duration, Instant};
 
