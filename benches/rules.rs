@@ -12,10 +12,11 @@ fn main() {
     divan::main();
 }
 
-/// Rules as teams write them: most for one service or a few, some for all, a label here and there.
-fn source(rules: usize) -> RuleSource {
-    let mut text = String::new();
+/// Rules as teams write them: most for one service or a few, some for all, a label here and there; so many in a file.
+fn source(rules: usize, in_a_file: usize) -> RuleSource {
+    let mut source = RuleSource::default();
     for n in 0..rules {
+        let text = source.files.entry(format!("{}.rhai", n / in_a_file)).or_default();
         let severity = ["\"critical\"", "[\"critical\", \"high\"]", "[\"high\", \"medium\"]"][n % 3];
         let service = if n % 10 == 0 { "llm-*".to_owned() } else { format!("svc-{}{}", n % 1_000, ["", "-*"][n % 2]) };
         let labels = if n % 4 == 0 { "labels: #{ region: [\"eu-*\", \"us-east-1\"] }," } else { "" };
@@ -28,11 +29,11 @@ fn source(rules: usize) -> RuleSource {
             n % 100,
         );
     }
-    RuleSource { files: [("rules.rhai".to_owned(), text)].into() }
+    source
 }
 
 fn set(rules: usize) -> RuleSet {
-    match RuleSet::load(&source(rules), &Limits::default()) {
+    match RuleSet::load(&source(rules, 100), &Limits::default()) {
         Ok((set, _)) => set,
         Err(found) => panic!("{found:?}"),
     }
@@ -104,7 +105,14 @@ fn channels(bencher: Bencher) {
 }
 
 #[divan::bench(args = [10, 1_000, 10_000], sample_count = 3, sample_size = 1)]
-fn load(bencher: Bencher, rules: usize) {
-    let source = source(rules);
+fn load_files_of_100(bencher: Bencher, rules: usize) {
+    let source = source(rules, 100);
+    bencher.bench_local(|| RuleSet::load(&source, &Limits::default()).is_ok());
+}
+
+/// Rhai's parser looks through all closures of the file at each variable.
+#[divan::bench(args = [1_000, 10_000], sample_count = 3, sample_size = 1)]
+fn load_one_file(bencher: Bencher, rules: usize) {
+    let source = source(rules, rules);
     bencher.bench_local(|| RuleSet::load(&source, &Limits::default()).is_ok());
 }

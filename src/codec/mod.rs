@@ -24,6 +24,8 @@ mod recorder;
 mod schema;
 mod settings;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use dead_letter::{DeadLetter, dead_letter};
 pub use incident::read_incident;

@@ -194,3 +194,18 @@ pub fn half(fingerprint: &[u8; 32]) -> [u8; 16] {
     half.copy_from_slice(&fingerprint[..16]);
     half
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_unpacks_to_what_was_packed() {
+        let mut incident = crate::model::incident::tests::incident();
+        incident.metadata.0.insert("x".to_owned(), json!({ "deep": [1, 2.5, null] }));
+        incident.note(Time(5), TimelineEvent::Triggered, None, serde_json::Value::Null);
+        let book = Book::default();
+        let (read, book_read): (Incident, Book) = postcard::from_bytes(&pack(&incident, &book)).expect("it reads what it wrote");
+        assert_eq!((read, book_read), (incident, book));
+    }
+}

@@ -178,7 +178,7 @@ impl Incident {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::model::Topic;
 

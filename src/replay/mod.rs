@@ -181,6 +181,8 @@ impl Replay {
             }
             shard.changelog(&mut |record| state.append(record));
         }
+        // A look at timers of which none was due yet commits nothing.
+        let committed = !pending.outputs.is_empty() || !pending.outcomes.is_empty();
         for (outcome, count) in pending.outcomes {
             *self.outcomes.entry(outcome).or_default() += count;
         }
@@ -194,7 +196,7 @@ impl Replay {
             }
         }
         rejected.for_each(|(record, _)| sink(Produced { at: self.now, record }));
-        if self.fault == Fault::RestartAfterEach {
+        if self.fault == Fault::RestartAfterEach && committed {
             self.restart();
         }
     }

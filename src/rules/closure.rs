@@ -8,6 +8,7 @@ use crate::rules::sandbox::{LibraryFunctions, explain};
 use crate::rules::view::View;
 use crate::rules::{Context, NotificationRule};
 use rhai::{AST, Array, Dynamic, Engine, FnPtr};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -18,6 +19,23 @@ pub(super) struct Closure {
     file: Rc<str>,
     place: Place,
     takes_context: bool,
+}
+
+/// The functions that a file's closures can call, and how many parameters those of a name have.
+pub(super) struct FileFunctions {
+    path: Rc<str>,
+    ast: Rc<AST>,
+    parameters: BTreeMap<String, Vec<usize>>,
+}
+
+impl FileFunctions {
+    pub fn new(path: Rc<str>, ast: &AST) -> FileFunctions {
+        let mut parameters: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for function in ast.iter_functions() {
+            parameters.entry(function.name.to_owned()).or_default().push(function.params.len());
+        }
+        FileFunctions { path, ast: Rc::new(ast.clone_functions_only()), parameters }
+    }
 }
 
 /// What a closure needs to run: the engine differs between the check and the rest.
@@ -31,21 +49,17 @@ pub(super) struct Runner<'a> {
 
 impl Closure {
     /// `key` is for the message: `when` or `channels`.
-    pub fn new(key: &str, function: &FnPtr, functions: &Rc<AST>, file: &Rc<str>, place: Place) -> Result<Closure, String> {
-        let detached = detach(&Dynamic::from(function.clone()), 0)?;
-        let Some(function) = detached.try_cast::<FnPtr>() else { return Err(format!("`{key}` must be a closure")) };
-        let curried = function.curry().len();
-        let mut arities = functions
-            .iter_functions()
-            .filter(|candidate| candidate.name == function.fn_name())
-            .filter_map(|candidate| candidate.params.len().checked_sub(curried))
-            .peekable();
-        if arities.peek().is_none() {
+    pub fn new(key: &str, function: &FnPtr, file: &FileFunctions, place: Place) -> Result<Closure, String> {
+        let Some(function) = detach(&Dynamic::from(function.clone()), 0)?.try_cast::<FnPtr>() else {
+            return Err(format!("`{key}` must be a closure"));
+        };
+        let Some(parameters) = file.parameters.get(function.fn_name()) else {
             return Err(format!("`{key}` must be a closure of this file, such as `|incident| …`"));
-        }
-        match arities.find(|arity| (1..=2).contains(arity)) {
+        };
+        let arities = parameters.iter().filter_map(|count| count.checked_sub(function.curry().len()));
+        match arities.filter(|arity| (1..=2).contains(arity)).max() {
             Some(arity) => {
-                let (functions, file) = (functions.clone(), file.clone());
+                let (functions, file) = (file.ast.clone(), file.path.clone());
                 Ok(Closure { function, functions, file, place, takes_context: arity == 2 })
             }
             None => Err(format!("`{key}` takes `|incident|` or `|incident, context|`")),

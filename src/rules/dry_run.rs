@@ -148,3 +148,9 @@ fn metadata() -> Metadata {
         _ => Metadata::default(),
     }
 }
+
+/// For tests of the parts.
+#[cfg(test)]
+pub(super) fn sample_incident() -> Incident {
+    sample(&Where::default(), Severity::High, Environment::Production, true)
+}

@@ -158,3 +158,51 @@ impl FieldIndex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Severity;
+    use crate::rules::dry_run::sample_incident;
+    use proptest::prelude::*;
+
+    fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
+        let words = ["critical", "high", "*", "h*", "svc-1", "svc-*", "s*1", "*ü", "ü*", "eu-*", "eu-west", "*-w*st"];
+        proptest::collection::vec(proptest::sample::select(words.to_vec()), 1..4)
+            .prop_map(|words| words.into_iter().map(|word| Pattern(word.to_owned())).collect())
+    }
+
+    fn matcher() -> impl Strategy<Value = Where> {
+        let names = [Field::Severity, Field::ServiceId, Field::Title, Field::Label("region".into()), Field::Label("x".into())];
+        proptest::collection::btree_map(proptest::sample::select(names.to_vec()), patterns(), 0..4)
+            .prop_map(|fields| Where { fields: fields.into_iter().collect() })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The index says what asking each rule by itself says. Up to 400 rules: both forms of a set occur.
+        #[test]
+        fn as_asking_each_rule(
+            matchers in proptest::collection::vec(matcher(), 0..400),
+            service in proptest::sample::select(vec!["svc-1", "svc-2", "üü", "é", ""]),
+            region in proptest::sample::select(vec![None, Some("eu-west"), Some("eu"), Some("us-west")]),
+            severity in proptest::sample::select(Severity::ALL.to_vec()),
+        ) {
+            let mut incident = sample_incident();
+            incident.service_id = service.to_owned();
+            incident.title = service.to_owned();
+            incident.severity = severity;
+            incident.labels = region.map(|region| ("region".to_owned(), region.to_owned())).into_iter().collect();
+            let (once, twice) = Index::new(matchers.iter()).failing(&incident);
+            for (rule, matcher) in matchers.iter().enumerate() {
+                let fails = matcher.fields.iter().filter(|(field, patterns)| {
+                    !field.of(&incident).is_some_and(|value| patterns.iter().any(|pattern| pattern.fits(value)))
+                });
+                let fails = fails.count();
+                prop_assert_eq!((has(&once, rule), has(&twice, rule)), (fails >= 1, fails >= 2), "{:?}", matcher);
+                prop_assert_eq!(matcher.miss(&incident).is_some(), fails >= 1);
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Loads a folder of rule files, all or none, and finds as much wrong with it as can be found in one go.
 
-use crate::rules::closure::{Body, Closure, Ready, Runner};
+use crate::rules::closure::{Body, Closure, FileFunctions, Ready, Runner};
 use crate::rules::collector::{Collector, KeyPlaces};
 use crate::rules::declaration::{Channels, Declared};
 use crate::rules::diagnostic::{Diagnostic, Place};
@@ -16,6 +16,8 @@ use std::rc::Rc;
 /// Bytes of one file; 65,535 lines are the most that the script engine can tell apart.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 const MOST_LINES: usize = 65_535;
+/// The parser looks through all functions of the file at each variable: past these a load takes seconds.
+const SLOW_FUNCTIONS: usize = 5_000;
 
 pub(super) struct Loaded {
     pub engine: Engine,
@@ -73,7 +75,15 @@ impl Loader<'_> {
             return None;
         }
         match catch_unwind(AssertUnwindSafe(|| self.engine.compile(text))) {
-            Ok(Ok(ast)) => Some(ast),
+            Ok(Ok(ast)) => {
+                let functions = ast.iter_functions().count();
+                if functions > SLOW_FUNCTIONS {
+                    let message = format!("{functions} closures and functions in one file are slow to load");
+                    let help = Some("split it: a hundred rules a file load many times faster".to_owned());
+                    self.found.push(Diagnostic::warning(path, Place::default(), message, help));
+                }
+                Some(ast)
+            }
             Ok(Err(error)) => {
                 let (message, help) = explain_syntax(error.err_type());
                 self.error(path, error.position().into(), message, help);
@@ -107,17 +117,17 @@ impl Loader<'_> {
         for finding in self.collector.findings.take() {
             self.found.push(finding.diagnostic(path, &places));
         }
-        let functions = Rc::new(ast.clone_functions_only());
+        let functions = FileFunctions::new(file.clone(), ast);
         for declared in self.collector.declared.take() {
             rules.push(self.ready(declared, &functions, &file, &places));
         }
     }
 
-    fn ready(&mut self, declared: Declared, functions: &Rc<AST>, file: &Rc<str>, places: &KeyPlaces) -> Ready {
+    fn ready(&mut self, declared: Declared, functions: &FileFunctions, file: &Rc<str>, places: &KeyPlaces) -> Ready {
         let Declared { rule, matcher, when, channels, place } = declared;
         let mut closure = |key: &str, function: &FnPtr| {
             let place = places.find(place, key, false);
-            match Closure::new(key, function, functions, file, place) {
+            match Closure::new(key, function, functions, place) {
                 Ok(closure) => Some(closure),
                 Err(message) => {
                     self.found.push(Diagnostic::error(file, place, message, None));
@@ -158,7 +168,8 @@ impl Loader<'_> {
             wall: self.limits.wall,
         };
         for ready in rules {
-            let (findings, wants_resolution) = dry_run::run(ready, &runner);
+            let (mut findings, wants_resolution) = dry_run::run(ready, &runner);
+            findings.iter_mut().for_each(|finding| finding.error = self.limits.refuse_failing);
             self.found.extend(findings);
             ready.rule.send_on_resolve |= wants_resolution;
             for place in compared.take() {

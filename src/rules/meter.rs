@@ -21,11 +21,14 @@ pub struct Limits {
     pub load_wall: u64,
     /// Milliseconds of any monotonic clock.
     pub clock: Option<fn() -> u64>,
+    /// A closure that fails on a sample incident keeps the set from loading; if not, it is a warning, and the rule fails
+    /// open when it comes to it.
+    pub refuse_failing: bool,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { operations: 100_000, load_operations: 10_000_000, wall: 50, load_wall: 5_000, clock: None }
+        Limits { operations: 100_000, load_operations: 10_000_000, wall: 50, load_wall: 5_000, clock: None, refuse_failing: true }
     }
 }
 

@@ -313,6 +313,17 @@ notification(#{ name: "b", when: |incident| if incident.occurrence_count == 4 { 
 }
 
 #[test]
+fn a_closure_that_fails_on_a_sample_can_be_let_through_with_a_warning() {
+    let files = source("notification(#{ name: \"a\", when: |incident| throw \"no\", channels: [slack(\"#ops\")] });");
+    assert!(RuleSet::load(&files, &Limits::default()).is_err());
+    let lenient = Limits { refuse_failing: false, ..Limits::default() };
+    let (set, warnings) = RuleSet::load(&files, &lenient).unwrap_or_else(|found| panic!("{found:?}"));
+    assert!(warnings.len() == 1 && !warnings[0].error, "{warnings:?}");
+    let error = set.when(0, &Arc::new(incident()), &context()).expect_err("it fails");
+    assert_eq!(error.to_string(), "rules.rhai:1:45: no");
+}
+
+#[test]
 fn the_hash_is_of_names_and_texts_alone() {
     let hash = |text: &str| RuleSet::load(&source(text), &Limits::default()).map(|(set, _)| set.hash().to_owned());
     let one = "notification(#{ name: \"a\", channels: [slack(\"#ops\")] });";
