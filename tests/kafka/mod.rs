@@ -1,6 +1,7 @@
 //! On a real Apache Kafka broker: exactly once whatever dies, and no record that stops a shard.
 
 mod audit;
+mod backlog;
 mod kills;
 mod members;
 mod poison;
