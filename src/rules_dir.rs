@@ -71,8 +71,9 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
 
 /// What a look at the folder led to.
 pub enum Reload {
-    /// A set that checks, with its warnings.
-    Applied { source: Arc<RuleSource>, rules: RuleSet, warnings: Vec<Diagnostic> },
+    /// A set that checks: its text, how many notification rules it holds, its hash, and the warnings. The loaded set itself
+    /// cannot leave the thread.
+    Applied { source: Arc<RuleSource>, notifications: usize, hash: String, warnings: Vec<Diagnostic> },
     /// Asked for, and nothing differs.
     Unchanged,
     /// The old set stays. Errors, and warnings beside them.
@@ -160,7 +161,12 @@ fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, limits: Limits, first
         }
         tell(match &found {
             Ok(source) => match RuleSet::load(source, &limits) {
-                Ok((rules, warnings)) => Reload::Applied { source: Arc::new(source.clone()), rules, warnings },
+                Ok((rules, warnings)) => Reload::Applied {
+                    source: Arc::new(source.clone()),
+                    notifications: rules.notifications().len(),
+                    hash: rules.hash().to_owned(),
+                    warnings,
+                },
                 Err(diagnostics) => Reload::Rejected(diagnostics),
             },
             Err(message) => Reload::Rejected(vec![Diagnostic {
