@@ -1,5 +1,6 @@
 //! Client configurations: the user's `[kafka]` table, and over it what incidentd cannot do without.
 
+use crate::config::FIXED_PROPERTIES as FIXED;
 use crate::kafka::error::Error;
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
@@ -28,26 +29,6 @@ pub struct Clients {
     /// The embedded broker forgets the offsets of transactions: they are committed once more, without one.
     embedded: bool,
 }
-
-/// Values that may be written down, but not changed, and why.
-const FIXED: [(&str, &[&str], &str); 11] = [
-    ("enable.auto.commit", &["false"], "offsets are committed in the transaction of what came of their records"),
-    ("enable.auto.offset.store", &["false"], "offsets are committed in the transaction of what came of their records"),
-    ("isolation.level", &["read_committed"], "an aborted transaction must never be read"),
-    ("partition.assignment.strategy", &["range"], "only `range` gives one member the same partition of every topic"),
-    ("group.protocol", &["classic"], "only the classic protocol lets a member choose the `range` assignor"),
-    (
-        "auto.offset.reset",
-        &["earliest", "smallest", "beginning", "error"],
-        "a group without offsets begins at the oldest record, and a committed offset that is gone is an error: \
-         anything else loses alerts silently",
-    ),
-    ("enable.idempotence", &["true"], "transactions need it"),
-    ("acks", &["all", "-1"], "transactions need it"),
-    ("request.required.acks", &["all", "-1"], "transactions need it"),
-    ("partitioner", &["murmur2_random"], "keys live where the Java clients put them"),
-    ("enable.partition.eof", &["true"], "a shard is ready when it has read its partitions to their ends"),
-];
 
 /// What only consumers know; a producer would warn of each.
 const CONSUMER_ONLY: [&str; 15] = [
