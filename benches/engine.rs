@@ -7,7 +7,7 @@ use incidentd::codec::{self, AlertRecord, Item};
 use incidentd::config::Config;
 use incidentd::engine::{Input, Shard, StateRecord};
 use incidentd::model::{Origin, Time, Topic, time::MINUTE};
-use incidentd::rules::{RuleSet, RuleSource};
+use incidentd::rules::{Limits, RuleSet, RuleSource};
 use incidentd::settings;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -51,7 +51,7 @@ fn rules(count: usize) -> Rc<RuleSet> {
         ));
     }
     let source = RuleSource { files: [("bench.rhai".to_owned(), text)].into() };
-    Rc::new(RuleSet::load(&source).map(|(rules, _)| rules).unwrap_or_else(|found| panic!("{found:?}")))
+    Rc::new(RuleSet::load(&source, &Limits::default()).map(|(rules, _)| rules).unwrap_or_else(|found| panic!("{found:?}")))
 }
 
 struct Bench {

@@ -232,18 +232,23 @@ mod tests {
         assert_eq!(first.files.len(), 1, "the hidden copies are not counted");
         let (sender, told) = bounded(8);
         let follower = Follower::start(dir.path().to_owned(), true, Limits::default(), first, move |reload| {
-            let _ = sender.send(reload);
+            // A rule set stays on the thread that loaded it.
+            let _ = sender.send(match reload {
+                Reload::Applied { source, .. } => Ok(Some(source)),
+                Reload::Unchanged => Ok(None),
+                Reload::Rejected(diagnostics) => Err(diagnostics),
+            });
         })
         .unwrap();
         // Asking makes sure that the follower runs before the swap.
         follower.ask();
-        assert!(matches!(told.recv_timeout(Duration::from_secs(20)), Ok(Reload::Unchanged)));
+        assert!(matches!(told.recv_timeout(Duration::from_secs(20)), Ok(Ok(None))));
         let changed = RULE.replace("\"a\"", "\"b\"");
         publish(dir.path(), "..2026_02", &changed);
         match told.recv_timeout(Duration::from_secs(20)).unwrap() {
-            Reload::Applied { source, .. } => assert_eq!(source.files["page.rhai"], changed),
-            Reload::Unchanged => panic!("the change was not seen"),
-            Reload::Rejected(diagnostics) => panic!("{diagnostics:?}"),
+            Ok(Some(source)) => assert_eq!(source.files["page.rhai"], changed),
+            Ok(None) => panic!("the change was not seen"),
+            Err(diagnostics) => panic!("{diagnostics:?}"),
         }
         drop(follower);
         assert!(told.try_recv().is_err(), "one change is told once");
