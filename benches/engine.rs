@@ -3,6 +3,8 @@
 //! `cargo bench --bench engine [-- SECTION…]`, sections `throughput`, `rules`, `memory`, `restore`, `flat` (all without any).
 //! The load is that of `end_to_end`: 1,000 services, 100,000 live fingerprints, 1 % new, alerts of 650 bytes.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use incidentd::codec::{self, AlertRecord, Item};
 use incidentd::config::Config;
 use incidentd::engine::{Input, Shard, StateRecord};

@@ -96,7 +96,8 @@ fn rules_check_names_place_and_remedy() {
     }
     let (code, stdout, _) = output(&["rules", "check", folder, "--json"], &[]);
     let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((code, &json["diagnostics"][0]["line"]), (1, &3.into()));
+    assert_eq!(code, 1);
+    assert!(json["diagnostics"].as_array().unwrap().iter().any(|found| found["line"] == 3 && found["severity"] == "error"));
     let (code, stdout, stderr) = output(&["rules", "check"], &[]);
     assert_eq!(code, 0, "the repository's own rules: {stdout}{stderr}");
 }
@@ -204,7 +205,12 @@ fn the_demo_shows_pages_and_answers() {
     let address = metrics.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     assert_eq!(get(&address, "/healthz"), (200, "ok\n".to_owned()));
     demo.line("PAGE", began + Duration::from_secs(15));
-    assert_eq!(get(&address, "/readyz"), (200, "ready\n".to_owned()));
+    // The other worker may still be joining.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while get(&address, "/readyz") != (200, "ready\n".to_owned()) {
+        assert!(Instant::now() < deadline, "not ready: {:?}", get(&address, "/readyz"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let (status, text) = get(&address, "/metrics");
     assert_eq!(status, 200);
     let created = text.lines().find_map(|line| line.strip_prefix("incidentd_alerts_total{outcome=\"created\"} ")).unwrap();

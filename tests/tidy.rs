@@ -59,8 +59,11 @@ impl Source {
         Some(first.trim_end_matches(".rs").to_owned()).filter(|name| name != "main" && name != "lib")
     }
 
-    /// Without comments and without the unit tests at the end.
+    /// Without comments and without unit tests, at the end of a file or in files of their own.
     fn code(&self) -> String {
+        if self.path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs") {
+            return String::new();
+        }
         let code = self.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
     }
