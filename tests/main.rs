@@ -3,7 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait with deadlines by the clock")]
 
 mod cases;
+
 mod cli;
+mod fidelity;
 mod kafka;
 mod rules;
 mod support;

@@ -36,7 +36,7 @@ pub fn check(source: &RuleSource) -> Result<(), Failure> {
 /// Follows the configured folder; what checks is handed on, what does not leaves the old set in force.
 pub fn follow(config: &Config, first: RuleSource, shared: Arc<SharedRules>) -> Result<Follower, Failure> {
     let dir = config.rules.dir.clone();
-    Follower::start(dir, config.rules.watch, settings::rule_limits(), Arc::new(first), move |reload| {
+    Follower::start(dir, config.rules.watch, settings::rule_check_limits(), Arc::new(first), move |reload| {
         let outcome = match reload {
             Reload::Unchanged => {
                 tracing::info!("rules: nothing differs");

@@ -166,7 +166,7 @@ impl Lane {
         bytes: Option<&[u8]>,
     ) {
         let topic = topic_name(&moment.settings.names, origin.topic);
-        self.say(dead_letter(record, origin, topic, stage, reason, bytes, moment.settings.codec.record_max));
+        self.say(dead_letter(record, origin, topic, stage, reason, bytes, &moment.settings.codec));
         *self.counts.dead_letters.entry(stage).or_default() += 1;
     }
 }
