@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait with deadlines by the clock")]
 
 mod cases;
-
 mod cli;
 mod fidelity;
 mod kafka;
