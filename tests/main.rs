@@ -3,10 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait with deadlines by the clock")]
 
 mod cases;
-
 mod cli;
 mod fidelity;
 mod kafka;
 mod rules;
+mod schemas;
 mod support;
 mod tidy;
