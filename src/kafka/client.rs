@@ -1,7 +1,6 @@
 //! Client configurations: the user's `[kafka]` table, and over it what incidentd cannot do without (what a user may not
 //! change at all, `config` refuses).
 
-use crate::config::FIXED_PROPERTIES as FIXED;
 use crate::kafka::error::Error;
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
