@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let quiet = matches!(cli.command, Command::Demo(_));
-    app::log_to_stderr(cli.log_format, cli.log.as_deref().unwrap_or(if quiet { "error" } else { "info" }))?;
+    app::log_to_stderr(cli.log_format, cli.log.as_deref().unwrap_or(if quiet { "error,librdkafka=off" } else { "info" }))?;
     match cli.command {
         Command::Run(file) => app::run(&file.load()?),
         Command::Demo(options) => app::demo(&options),

@@ -28,6 +28,21 @@ impl Queue {
         Queue { pointer: NonNull::new(pointer).expect("rd_kafka_queue_new never returns null") }
     }
 
+    /// The queue of a consumer's events.
+    ///
+    /// # Safety
+    /// `client` is a live consumer with a group, and the queue is dropped before it.
+    pub unsafe fn of_consumer(client: *mut rd::rd_kafka_t) -> Option<Queue> {
+        // SAFETY: the caller's promise; null for a client that is no consumer.
+        NonNull::new(unsafe { rd::rd_kafka_queue_get_consumer(client) }).map(|pointer| Queue { pointer })
+    }
+
+    /// What waits in it.
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: the queue is live.
+        unsafe { rd::rd_kafka_queue_length(self.pointer.as_ptr()) == 0 }
+    }
+
     pub fn pointer(&self) -> *mut rd::rd_kafka_queue_t {
         self.pointer.as_ptr()
     }
@@ -35,7 +50,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: made by rd_kafka_queue_new, destroyed once.
+        // SAFETY: made or taken by rd_kafka_queue_new or …_get_consumer, given back once.
         unsafe { rd::rd_kafka_queue_destroy(self.pointer.as_ptr()) }
     }
 }

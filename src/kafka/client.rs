@@ -1,4 +1,5 @@
-//! Client configurations: the user's `[kafka]` table, and over it what incidentd cannot do without.
+//! Client configurations: the user's `[kafka]` table, and over it what incidentd cannot do without (what a user may not
+//! change at all, `config` refuses).
 
 use crate::kafka::error::Error;
 use rdkafka::bindings as rd;
@@ -29,26 +30,6 @@ pub struct Clients {
     embedded: bool,
 }
 
-/// Values that may be written down, but not changed, and why.
-const FIXED: [(&str, &[&str], &str); 11] = [
-    ("enable.auto.commit", &["false"], "offsets are committed in the transaction of what came of their records"),
-    ("enable.auto.offset.store", &["false"], "offsets are committed in the transaction of what came of their records"),
-    ("isolation.level", &["read_committed"], "an aborted transaction must never be read"),
-    ("partition.assignment.strategy", &["range"], "only `range` gives one member the same partition of every topic"),
-    ("group.protocol", &["classic"], "only the classic protocol lets a member choose the `range` assignor"),
-    (
-        "auto.offset.reset",
-        &["earliest", "smallest", "beginning", "error"],
-        "a group without offsets begins at the oldest record, and a committed offset that is gone is an error: \
-         anything else loses alerts silently",
-    ),
-    ("enable.idempotence", &["true"], "transactions need it"),
-    ("acks", &["all", "-1"], "transactions need it"),
-    ("request.required.acks", &["all", "-1"], "transactions need it"),
-    ("partitioner", &["murmur2_random"], "keys live where the Java clients put them"),
-    ("enable.partition.eof", &["true"], "a shard is ready when it has read its partitions to their ends"),
-];
-
 /// What only consumers know; a producer would warn of each.
 const CONSUMER_ONLY: [&str; 15] = [
     "group.",
@@ -70,7 +51,7 @@ const CONSUMER_ONLY: [&str; 15] = [
 
 /// What only producers know.
 const PRODUCER_ONLY: [&str; 15] = [
-    "transaction",
+    "transaction.",
     "enable.idempotence",
     "enable.gapless.guarantee",
     "queue.buffering.",
@@ -87,43 +68,24 @@ const PRODUCER_ONLY: [&str; 15] = [
     "sticky.",
 ];
 
-fn of(list: &[&str], property: &str) -> bool {
+/// Does `list` name `property`? An entry that ends with a dot names all that begin with it.
+fn names(list: &[&str], property: &str) -> bool {
     list.iter().any(|name| if name.ends_with('.') { property.starts_with(name) } else { property == *name })
-        || (std::ptr::eq(list, &PRODUCER_ONLY[..]) && property.starts_with("transaction"))
 }
 
 impl Clients {
-    /// Checks the `[kafka]` table. `nonce`: random, for the `transactional.id` of dynamic members.
+    /// `kafka`: the table as `config` checked it. `nonce`: random, for the `transactional.id` of dynamic members.
     pub fn new(kafka: &BTreeMap<String, String>, nonce: u64) -> Result<Clients, Invalid> {
-        let invalid = |property: &str, reason: String| Err(Invalid { property: property.to_owned(), reason });
-        for (property, allowed, reason) in FIXED {
-            if let Some(value) = kafka.get(property)
-                && !allowed.contains(&value.as_str())
-            {
-                return invalid(property, format!("`{value}` cannot be used: {reason}; remove it or write `{}`", allowed[0]));
-            }
-        }
-        if kafka.contains_key("transactional.id") {
-            let reason = "incidentd names one for each worker; set \"group.instance.id\" to have it stay the same".to_owned();
-            return invalid("transactional.id", reason);
-        }
-        if kafka.get("bootstrap.servers").is_none_or(|servers| servers.trim().is_empty()) {
-            return invalid("bootstrap.servers", "is missing: write the brokers as `host:port,host:port`".to_owned());
-        }
         let mut properties = kafka.clone();
         let group = properties.remove("group.id").unwrap_or_else(|| "incidentd".to_owned());
         let instance = properties.remove("group.instance.id");
-        for (property, _, _) in FIXED {
-            properties.remove(property);
-        }
         let clients = Clients { properties, group, instance, nonce, embedded: false };
-        // librdkafka alone knows all its properties: ask it now, not when the first worker starts.
+        // librdkafka alone knows which properties contradict each other: ask it now, not when the first worker starts.
         for config in [clients.consumer(0), clients.producer(0)] {
-            match config.create_native_config() {
-                Ok(_) => {}
-                Err(KafkaError::ClientConfig(_, reason, property, _)) => return Err(Invalid { property, reason }),
-                Err(error) => return invalid("bootstrap.servers", error.to_string()),
-            }
+            config.create_native_config().map_err(|error| match error {
+                KafkaError::ClientConfig(_, reason, property, _) => Invalid { property, reason },
+                error => Invalid { property: "bootstrap.servers".to_owned(), reason: error.to_string() },
+            })?;
         }
         Ok(clients)
     }
@@ -137,27 +99,31 @@ impl Clients {
     }
 
     /// See [`GroupConsumer::commit_apart`](crate::kafka::GroupConsumer::commit_apart).
-    pub fn are_embedded(&self) -> bool {
+    pub fn is_embedded(&self) -> bool {
         self.embedded
     }
 
-    /// The user's properties less those of the other kind of client, then `ours` where the user says nothing.
-    fn base(&self, not: &[&str], ours: &[(&str, &str)]) -> ClientConfig {
+    /// `ours`, and over it the user's properties less those that `not` names, which are another kind of client's.
+    fn base(&self, not: &[&[&str]], ours: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (property, value) in ours {
             config.set(*property, *value);
         }
-        for (property, value) in self.properties.iter().filter(|(property, _)| !of(not, property)) {
+        for (property, value) in self.properties.iter().filter(|(property, _)| !not.iter().any(|list| names(list, property))) {
             config.set(property, value);
         }
-        config.set_log_level(RDKafkaLogLevel::Warning);
+        // Its "debug" property asks for more, where somebody listens.
+        config.set_log_level(match tracing::enabled!(target: "librdkafka", tracing::Level::DEBUG) {
+            true => RDKafkaLogLevel::Debug,
+            false => RDKafkaLogLevel::Warning,
+        });
         config
     }
 
     /// The member of the group that `worker` is.
     pub fn consumer(&self, worker: usize) -> ClientConfig {
         let mut config = self.base(
-            &PRODUCER_ONLY,
+            &[&PRODUCER_ONLY],
             &[
                 // The default of 1000 stops a partition's fetching for a second whenever its queue is full: 60 % of the speed.
                 ("fetch.queue.backoff.ms", "1"),
@@ -167,7 +133,8 @@ impl Clients {
                 ("fetch.wait.max.ms", "100"),
                 // A dead member's shards move after this long; a static member's restart must fit into it.
                 ("session.timeout.ms", "10000"),
-                ("heartbeat.interval.ms", "3000"),
+                // A member learns of a rebalance by its next heartbeat: until then another waits for its shards.
+                ("heartbeat.interval.ms", "500"),
             ],
         );
         config
@@ -199,7 +166,7 @@ impl Clients {
     /// The transactional producer of `worker`.
     pub fn producer(&self, worker: usize) -> ClientConfig {
         let mut config = self.base(
-            &CONSUMER_ONLY,
+            &[&CONSUMER_ONLY],
             &[
                 ("compression.type", "lz4"),
                 // A crashed writer holds every reader of its partitions back until its transaction times out.
@@ -219,7 +186,7 @@ impl Clients {
 
     /// A producer without transactions, for what people and programs hand in.
     pub fn appender(&self) -> ClientConfig {
-        let mut config = self.base(&CONSUMER_ONLY, &[("compression.type", "lz4"), ("linger.ms", "2")]);
+        let mut config = self.base(&[&CONSUMER_ONLY], &[("compression.type", "lz4"), ("linger.ms", "2")]);
         config.remove("transaction.timeout.ms");
         config.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
         config
@@ -228,7 +195,7 @@ impl Clients {
     /// A reader of chosen partitions, in no group, of committed records only.
     pub fn reader(&self) -> ClientConfig {
         let mut config = self.base(
-            &PRODUCER_ONLY,
+            &[&PRODUCER_ONLY],
             &[("fetch.queue.backoff.ms", "1"), ("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")],
         );
         config
@@ -244,17 +211,13 @@ impl Clients {
     /// Asks for metadata and for high watermarks. Uncommitted: a read_committed client is told the last stable offset
     /// instead, behind which a commit whose markers are still being written would hide.
     pub fn observer(&self) -> ClientConfig {
-        let mut config = self.base(&PRODUCER_ONLY, &[]);
+        let mut config = self.base(&[&PRODUCER_ONLY], &[]);
         config.set("enable.auto.commit", "false").set("isolation.level", "read_uncommitted");
         config
     }
 
     pub fn admin(&self) -> ClientConfig {
-        let mut config = self.base(&CONSUMER_ONLY, &[]);
-        for property in PRODUCER_ONLY {
-            config.remove(property);
-        }
-        config
+        self.base(&[&CONSUMER_ONLY, &PRODUCER_ONLY], &[])
     }
 }
 

@@ -14,10 +14,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr as RespErr;
 use std::collections::VecDeque;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+/// Served in one go; more wait for the next.
+const EVENTS: usize = 1_000;
+
+/// Of one that is no member.
+const NO_GENERATION: i32 = -1;
 
 /// A partition of a subscribed topic, which is named by its place in the subscription.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -85,8 +92,11 @@ impl ConsumerContext for Events {
 pub struct GroupConsumer {
     /// Before the consumer: queues are destroyed before their client.
     records: Queue,
+    events: Queue,
     consumer: BaseConsumer<Events>,
     topics: Vec<String>,
+    /// In which the partitions were accepted.
+    generation: i32,
 }
 
 impl GroupConsumer {
@@ -95,10 +105,14 @@ impl GroupConsumer {
         let consumer: BaseConsumer<Events> =
             config.create_with_context(Events::default()).map_err(|error| Error::from_kafka("creating a consumer", &error))?;
         // SAFETY: the consumer is live, and the field order destroys the queue before it.
-        let records = unsafe { Queue::new(consumer.client().native_ptr()) };
+        let (records, events) = unsafe {
+            let native = consumer.client().native_ptr();
+            (Queue::new(native), Queue::of_consumer(native))
+        };
+        let events = events.ok_or_else(|| Error::fatal("the consumer has no group"))?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|error| Error::from_kafka("subscribing", &error))?;
-        Ok(GroupConsumer { records, consumer, topics })
+        Ok(GroupConsumer { records, events, consumer, topics, generation: NO_GENERATION })
     }
 
     /// The subscription; slots and entries refer to it.
@@ -108,6 +122,17 @@ impl GroupConsumer {
 
     /// Serves the consumer's events, without waiting. True: a rebalance waits for [`GroupConsumer::rebalance`].
     pub fn serve(&self) -> Result<bool, Error> {
+        // A poll serves one event, be it a line of the log; with none waiting it still keeps the member alive.
+        for _ in 0..EVENTS {
+            self.serve_one()?;
+            if self.events.is_empty() {
+                break;
+            }
+        }
+        Ok(!self.consumer.context().lock().is_empty())
+    }
+
+    fn serve_one(&self) -> Result<(), Error> {
         match self.consumer.poll(Duration::ZERO) {
             // Partitions forward their records to our own queue: what comes here are errors of the consumer as a whole.
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
@@ -115,7 +140,7 @@ impl GroupConsumer {
                     Code::FencedInstanceId => "; another process uses the same \"group.instance.id\": give each its own",
                     _ => "",
                 };
-                return Err(Error::fatal(format!("the consumer cannot go on: {code}{remedy}")));
+                Err(Error::fatal(format!("the consumer cannot go on: {code}{remedy}")))
             }
             Some(Err(error)) => {
                 let error = Error::from_kafka("consuming", &error);
@@ -123,10 +148,10 @@ impl GroupConsumer {
                     return Err(error);
                 }
                 tracing::warn!("{error}");
+                Ok(())
             }
-            Some(Ok(_)) | None => {}
+            Some(Ok(_)) | None => Ok(()),
         }
-        Ok(!self.consumer.context().lock().is_empty())
     }
 
     /// Serves events, and takes the next rebalance where there is one.
@@ -149,8 +174,9 @@ impl GroupConsumer {
     }
 
     /// Answers `Assigned`: the partitions are ours, paused. [`GroupConsumer::start`] begins to read them.
-    pub fn accept(&self, slots: &[Slot]) -> Result<(), Error> {
+    pub fn accept(&mut self, slots: &[Slot]) -> Result<(), Error> {
         let doing = "taking partitions over";
+        self.generation = Membership::now(self).map_or(NO_GENERATION, |now| now.generation());
         for slot in slots {
             let name = CString::new(self.topics[slot.topic].as_str()).map_err(|_| Error::fatal("a topic's name has a NUL"))?;
             // SAFETY: client, name and queue are live; the partition's handle is given back at once, its forwarding stays.
@@ -267,6 +293,17 @@ impl GroupConsumer {
         (code == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
+    /// What the group's coordinator knows us by, while it is what it was when the partitions were accepted.
+    ///
+    /// A member that was put out of the group has neither name nor generation until it rejoins, and offsets that are sent
+    /// without them are taken unchecked: a sleeper that wakes would commit over the next owner's work.
+    pub fn membership(&self) -> Result<Membership, Error> {
+        match Membership::now(self) {
+            Some(now) if now.generation() == self.generation && self.generation != NO_GENERATION => Ok(now),
+            _ => Err(Error::new(Reaction::Fenced, "the group has gone on without us")),
+        }
+    }
+
     pub fn native(&self) -> *mut rd::rd_kafka_t {
         self.consumer.client().native_ptr()
     }
@@ -278,6 +315,38 @@ impl GroupConsumer {
                 .map_err(|error| Error::from_kafka("listing partitions", &error))?;
         }
         Ok(list)
+    }
+}
+
+/// Group, generation, member and instance at one moment.
+pub struct Membership {
+    pointer: NonNull<rd::rd_kafka_consumer_group_metadata_t>,
+}
+
+impl Membership {
+    fn now(consumer: &GroupConsumer) -> Option<Membership> {
+        // SAFETY: the consumer is live; the object is ours, or null where there is no group.
+        NonNull::new(unsafe { rd::rd_kafka_consumer_group_metadata(consumer.native()) }).map(|pointer| Membership { pointer })
+    }
+
+    fn generation(&self) -> i32 {
+        // SAFETY: the object is live, and its member a C string in it.
+        let (generation, member) = unsafe {
+            let member = rd::rd_kafka_consumer_group_metadata_member_id(self.pointer.as_ptr());
+            (rd::rd_kafka_consumer_group_metadata_generation_id(self.pointer.as_ptr()), CStr::from_ptr(member))
+        };
+        if member.is_empty() { NO_GENERATION } else { generation }
+    }
+
+    pub fn pointer(&self) -> *const rd::rd_kafka_consumer_group_metadata_t {
+        self.pointer.as_ptr()
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        // SAFETY: made by rd_kafka_consumer_group_metadata, destroyed once.
+        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.pointer.as_ptr()) }
     }
 }
 

@@ -77,6 +77,11 @@ impl Producer {
             }
             producer.topics.push(handle);
         }
+        // Without a connection the first question for the coordinator fails, and librdkafka asks again only after 500 ms. The
+        // first answer gives up the connection that it came by, the second shows that the next one stands.
+        for topic in topics.iter().take(2) {
+            let _ = producer.client.fetch_metadata(Some(topic), CALL);
+        }
         producer.repeat("init_transactions", deadline, |rk, millis| unsafe { rd::rd_kafka_init_transactions(rk, millis) })?;
         Ok(producer)
     }
@@ -169,18 +174,11 @@ impl Producer {
     /// refused. So every transaction carries offsets, even one that read nothing.
     pub fn send_offsets(&mut self, consumer: &GroupConsumer, next: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
         let list = consumer.list(next.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
-        // SAFETY: the consumer is live; the metadata is ours until destroyed below.
-        let metadata = unsafe { rd::rd_kafka_consumer_group_metadata(consumer.native()) };
-        if metadata.is_null() {
-            return Err(Error::new(Reaction::Fenced, "the consumer is no member of a group"));
-        }
-        let result = self.repeat("send_offsets_to_transaction", deadline, |rk, millis| {
-            // SAFETY: list and metadata outlive the call.
-            unsafe { rd::rd_kafka_send_offsets_to_transaction(rk, list.ptr(), metadata, millis) }
-        });
-        // SAFETY: made above, destroyed once.
-        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(metadata) };
-        result
+        let membership = consumer.membership()?;
+        self.repeat("send_offsets_to_transaction", deadline, |rk, millis| {
+            // SAFETY: list and membership outlive the call.
+            unsafe { rd::rd_kafka_send_offsets_to_transaction(rk, list.ptr(), membership.pointer(), millis) }
+        })
     }
 
     /// Flushes and commits. An error other than `Retry` (which is never returned) leaves the outcome to `abort`.

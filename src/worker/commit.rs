@@ -89,6 +89,12 @@ impl Session<'_> {
         match result {
             Ok(()) => {
                 self.pace.aborts = 0;
+                tracing::trace!(
+                    worker = self.worker,
+                    lanes = lanes.len(),
+                    micros = began.elapsed().as_micros() as u64,
+                    "committed"
+                );
                 self.committed(&lanes, began);
                 Ok(())
             }
@@ -109,10 +115,11 @@ impl Session<'_> {
         failpoint::at("txn_before_offsets");
         producer.send_offsets(consumer, &offsets, deadline)?;
         failpoint::at("txn_after_offsets");
+        failpoint::fails("txn_fails")?;
         failpoint::during("txn_during_commit");
         producer.commit(deadline)?;
         failpoint::at("txn_after_commit");
-        if self.settings.clients.are_embedded() {
+        if self.settings.clients.is_embedded() {
             consumer.commit_apart(&offsets)?;
         }
         Ok(())

@@ -2,7 +2,16 @@
 //! feature `fail/failpoints`. Without the feature nothing of this is compiled in.
 //!
 //! Names: `txn_before_produce`, `txn_after_produce`, `txn_before_offsets`, `txn_after_offsets`, `txn_during_commit`,
-//! `txn_after_commit`, `restore`.
+//! `txn_after_commit`, `restore`; and `txn_fails`, which kills nothing and has the transaction aborted.
+
+use crate::kafka::Error;
+
+/// Reads `FAILPOINTS`, once.
+pub fn arm() {
+    static SCENARIO: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    // For the life of the process: dropping a scenario disarms it.
+    SCENARIO.get_or_init(|| std::mem::forget(fail::FailScenario::setup()));
+}
 
 /// Ends the process as `kill -9` does, where the failpoint says so.
 #[inline]
@@ -21,6 +30,14 @@ pub fn during(name: &str) {
         });
     });
     let _ = name;
+}
+
+/// An error as a broker's refusal gives, where the failpoint says so: the transaction is aborted.
+#[inline]
+pub fn fails(name: &str) -> Result<(), Error> {
+    fail::fail_point!(name, |_| Err(Error::new(crate::kafka::Reaction::Abort, format!("failpoint {name}"))));
+    let _ = name;
+    Ok(())
 }
 
 #[allow(dead_code, reason = "called where failpoints are compiled in")]

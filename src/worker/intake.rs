@@ -1,10 +1,9 @@
 //! A record into its lane: alerts to the shard, alerts of other shards to the inbox, the rest to `dead-letters`.
 
-use crate::codec::{self, AlertRecord, Form, Item};
+use crate::codec::{self, AlertRecord, DeadLetter, Form, Item};
 use crate::engine::{Input, Shard};
 use crate::kafka::Record;
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home};
-use crate::worker::dead_letter::dead_letter;
 use crate::worker::forward::{self, forward};
 use crate::worker::lane::{self, Lane};
 use crate::worker::{INPUTS, Settings, topic_name};
@@ -72,7 +71,7 @@ impl Lane {
                 // A forwarded element's place in its body came with it.
                 let index = if alerts.form.is_some() { alerts.origin.index } else { index };
                 let value = alerts.value.map(|_| bytes);
-                self.bury(moment, record, Origin { index, ..alerts.origin }, "alert", &reason, value);
+                self.bury(moment, record, Origin { index, ..alerts.origin }, "decode", &reason, value);
             }
             Item::Ignored => self.counts.alerts[AlertOutcome::Ignored as usize] += 1,
         });
@@ -165,8 +164,18 @@ impl Lane {
         reason: &str,
         bytes: Option<&[u8]>,
     ) {
-        let topic = topic_name(&moment.settings.names, origin.topic);
-        self.say(dead_letter(record, origin, topic, stage, reason, bytes, moment.settings.codec.record_max));
+        let letter = DeadLetter {
+            topic: topic_name(&moment.settings.names, origin.topic),
+            partition: origin.partition,
+            offset: origin.offset,
+            index: origin.index,
+            stage,
+            reason,
+            key: record.key(),
+            value: bytes,
+            headers: &forward::own_headers(record),
+        };
+        self.say(codec::dead_letter(&letter, &moment.settings.codec));
         *self.counts.dead_letters.entry(stage).or_default() += 1;
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! - `session`: the loop, from joining the group to leaving it
 //! - `lane`: a shard with what it has said and not yet committed
-//! - `intake`: records into lanes; `forward` and `dead_letter`: what becomes of those that belong elsewhere or nowhere
+//! - `intake`: records into lanes, to `forward` to their home, or to `dead-letters`
 //! - `commit`: which lanes are due, and the transaction
 //! - `restoring`: offsets and state of lanes that are new or were dropped
 //! - `health`: readiness and the watchdog
@@ -12,7 +12,6 @@
 //! Invariant: what a lane buffers is produced in the transaction that carries the offsets of the records that it came from.
 
 mod commit;
-mod dead_letter;
 mod failpoint;
 mod forward;
 mod health;
@@ -55,6 +54,7 @@ pub struct Settings {
 /// Starts the workers, each on its own thread. They go on through every error that may mend; one that does not ends all
 /// of them through [`Workers::failure`].
 pub fn start(settings: Settings) -> Result<Workers, Error> {
+    failpoint::arm();
     health::start(Arc::new(settings))
 }
 

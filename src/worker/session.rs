@@ -17,6 +17,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const BATCH: usize = 4_096;
 /// A rebalance or a stop is noticed after this long, where no record comes.
 const IDLE: Duration = Duration::from_millis(100);
+/// While the group has given us nothing: the assignment should not wait.
+const JOINING: Duration = Duration::from_millis(10);
 const GAUGES: Duration = Duration::from_secs(1);
 /// For the first transaction of a producer, which waits for what its predecessor left open.
 const INIT: Duration = Duration::from_secs(30);
@@ -71,16 +73,19 @@ impl Session<'_> {
     fn open<'a>(worker: usize, settings: &'a Settings, pulse: &'a Pulse) -> Result<Session<'a>, Error> {
         let rules_version = settings.rules.version();
         let rules = load(settings).map_err(Error::fatal)?;
-        // The producer first: it aborts what its predecessor left open, which would hold the group's offsets back.
+        // librdkafka joins in the background, while the producer aborts what its predecessor left open.
+        let topics = INPUTS.map(|topic| topic_name(&settings.names, topic).to_owned()).to_vec();
+        let consumer = GroupConsumer::join(&settings.clients.consumer(worker), topics)?;
+        tracing::debug!(worker, "joining the group");
         let producer = Session::producer(worker, settings)?;
         pulse.beat();
+        tracing::debug!(worker, "the producer is ready");
         let reader = Reader::new(&settings.clients.reader(), vec![settings.names.state.clone()])?;
-        let topics = INPUTS.map(|topic| topic_name(&settings.names, topic).to_owned()).to_vec();
         Ok(Session {
             worker,
             settings,
             pulse,
-            consumer: Some(GroupConsumer::join(&settings.clients.consumer(worker), topics)?),
+            consumer: Some(consumer),
             producer,
             observer: Observer::new(&settings.clients)?,
             reader,
@@ -125,10 +130,11 @@ impl Session<'_> {
     }
 
     fn read(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let idle = if self.assigned { IDLE } else { JOINING };
         let due = self.lanes.iter().filter_map(|lane| lane.shard.as_ref()).map(|shard| shard.next_due()).min();
-        let tick = due.map_or(IDLE, |due| Duration::from_millis((due - wall_clock()).max(0) as u64));
-        let commit = self.next_commit().map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
-        self.consumer().read(batch, IDLE.min(tick).min(commit));
+        let tick = due.map_or(idle, |due| Duration::from_millis((due - wall_clock()).max(0) as u64));
+        let commit = self.next_commit().map_or(idle, |at| at.saturating_duration_since(Instant::now()));
+        self.consumer().read(batch, idle.min(tick).min(commit));
         let moment = Moment { settings: self.settings, now: wall_clock(), at: Instant::now() };
         let topics = self.consumer.as_ref().map_or(&[][..], GroupConsumer::topics);
         let mut last = None;
@@ -177,7 +183,7 @@ impl Session<'_> {
                 tracing::info!(worker = self.worker, partitions = slots.len(), "partitions are assigned");
                 self.lanes = self.lanes_of(&slots)?;
                 self.assigned = true;
-                self.consumer().accept(&slots)
+                self.consumer.as_mut().map_or(Ok(()), |consumer| consumer.accept(&slots))
             }
         }
     }

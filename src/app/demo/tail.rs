@@ -16,7 +16,8 @@ use std::time::Duration;
 const FOLLOWED: [Topic; 4] = [Topic::Incidents, Topic::Decisions, Topic::Notifications, Topic::DeadLetters];
 const BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_millis(100);
-const SETTLE: Duration = Duration::from_millis(60);
+const SETTLE: Duration = Duration::from_millis(80);
+const ROUNDS: usize = 8;
 /// librdkafka's name for the oldest record.
 const OLDEST: i64 = -2;
 
@@ -73,10 +74,12 @@ fn follow(reader: &Reader, stopped: &AtomicBool, view: &View) {
         let last = stopped.load(Ordering::Acquire);
         let mut told = Vec::new();
         // One commit's records come topic by topic: the rest of them a moment after the first.
-        for wait in [WAIT, SETTLE, SETTLE] {
-            reader.read(&mut batch, wait);
+        for round in 0..ROUNDS {
+            reader.read(&mut batch, if round == 0 { WAIT } else { SETTLE });
+            let before = told.len();
             told.extend(records(&batch, reader.names()));
-            if told.is_empty() {
+            // The ends of partitions are entries too: quiet is a read without any.
+            if told.len() == before && batch.is_empty() {
                 break;
             }
         }

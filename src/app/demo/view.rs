@@ -152,6 +152,7 @@ impl View {
                 "when" => self.below(&format!("not   {rule}: its `when` is false")),
                 "where" => missed.push(format!("{rule}: {detail}")),
                 "already_acted" => {}
+                "after_occurrences" => self.below(&format!("not   {rule}: it waits, {detail}")),
                 other => self.below(&format!("not   {rule}: {} {detail}", other.replace('_', " "))),
             }
         }
