@@ -15,6 +15,8 @@
 //! Environment (defaults): `INCIDENTD_BENCH_ALERTS` (2000000) a run, `_RUNS` (3), `_PARTITIONS` (8), `_WORKERS` (1),
 //! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore; `INCIDENTD_TEST_BOOTSTRAP`.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 #[path = "end_to_end/ceiling.rs"]
 mod ceiling;
 #[path = "end_to_end/engine.rs"]

@@ -3,11 +3,13 @@
 //! `cargo bench --bench engine [-- SECTION…]`, sections `throughput`, `rules`, `memory`, `restore`, `flat` (all without any).
 //! The load is that of `end_to_end`: 1,000 services, 100,000 live fingerprints, 1 % new, alerts of 650 bytes.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use incidentd::codec::{self, AlertRecord, Item};
 use incidentd::config::Config;
 use incidentd::engine::{Input, Shard, StateRecord};
 use incidentd::model::{Origin, Time, Topic, time::MINUTE};
-use incidentd::rules::{RuleSet, RuleSource};
+use incidentd::rules::{Limits, RuleSet, RuleSource};
 use incidentd::settings;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -51,7 +53,7 @@ fn rules(count: usize) -> Rc<RuleSet> {
         ));
     }
     let source = RuleSource { files: [("bench.rhai".to_owned(), text)].into() };
-    Rc::new(RuleSet::load(&source).map(|(rules, _)| rules).unwrap_or_else(|found| panic!("{found:?}")))
+    Rc::new(RuleSet::load(&source, &Limits::default()).map(|(rules, _)| rules).unwrap_or_else(|found| panic!("{found:?}")))
 }
 
 struct Bench {

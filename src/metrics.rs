@@ -98,7 +98,12 @@ pub const TABLE: &[Metric] = &[
         "Records between the committed position and the end of a partition.",
     ),
     metric(DEAD_LETTERS, Kind::Counter, &["stage"], "Records written to dead-letters, by the stage that refused them."),
-    metric(STATE_RESTORE_SECONDS, Kind::Histogram(RESTORE), &[], "Time that rebuilding one shard from the changelog took."),
+    metric(
+        STATE_RESTORE_SECONDS,
+        Kind::Histogram(RESTORE),
+        &[],
+        "Time that rebuilding newly assigned shards from the changelog took.",
+    ),
     metric(SHARDS, Kind::Gauge, &[], "Shards that this process holds."),
     metric(TIMERS_PENDING, Kind::Gauge, &[], "Timers that wait in this process's shards."),
     metric(RULES_LOADED, Kind::Gauge, &["kind"], "Rules in force, by kind."),

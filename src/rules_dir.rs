@@ -71,8 +71,9 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
 
 /// What a look at the folder led to.
 pub enum Reload {
-    /// A set that checks, with its warnings.
-    Applied { source: Arc<RuleSource>, rules: RuleSet, warnings: Vec<Diagnostic> },
+    /// A set that checks: its text, how many notification rules it holds, its hash, and the warnings. The loaded set itself
+    /// cannot leave the thread.
+    Applied { source: Arc<RuleSource>, notifications: usize, hash: String, warnings: Vec<Diagnostic> },
     /// Asked for, and nothing differs.
     Unchanged,
     /// The old set stays. Errors, and warnings beside them.
@@ -160,7 +161,12 @@ fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, limits: Limits, first
         }
         tell(match &found {
             Ok(source) => match RuleSet::load(source, &limits) {
-                Ok((rules, warnings)) => Reload::Applied { source: Arc::new(source.clone()), rules, warnings },
+                Ok((rules, warnings)) => Reload::Applied {
+                    source: Arc::new(source.clone()),
+                    notifications: rules.notifications().len(),
+                    hash: rules.hash().to_owned(),
+                    warnings,
+                },
                 Err(diagnostics) => Reload::Rejected(diagnostics),
             },
             Err(message) => Reload::Rejected(vec![Diagnostic {
@@ -232,19 +238,21 @@ mod tests {
         assert_eq!(first.files.len(), 1, "the hidden copies are not counted");
         let (sender, told) = bounded(8);
         let follower = Follower::start(dir.path().to_owned(), true, Limits::default(), first, move |reload| {
-            let _ = sender.send(reload);
+            let _ = sender.send(match reload {
+                Reload::Applied { source, .. } => source.files["page.rhai"].clone(),
+                Reload::Unchanged => "unchanged".to_owned(),
+                Reload::Rejected(found) => format!("{found:?}"),
+            });
         })
         .unwrap();
         // Asking makes sure that the follower runs before the swap.
         follower.ask();
-        assert!(matches!(told.recv_timeout(Duration::from_secs(20)), Ok(Reload::Unchanged)));
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), "unchanged");
         let changed = RULE.replace("\"a\"", "\"b\"");
         publish(dir.path(), "..2026_02", &changed);
-        match told.recv_timeout(Duration::from_secs(20)).unwrap() {
-            Reload::Applied { source, .. } => assert_eq!(source.files["page.rhai"], changed),
-            Reload::Unchanged => panic!("the change was not seen"),
-            Reload::Rejected(diagnostics) => panic!("{diagnostics:?}"),
-        }
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), changed);
+        publish(dir.path(), "..2026_03", "notification(#{");
+        assert!(told.recv_timeout(Duration::from_secs(20)).unwrap().contains("page.rhai"), "a broken set is told, not taken");
         drop(follower);
         assert!(told.try_recv().is_err(), "one change is told once");
     }

@@ -7,8 +7,8 @@
 //! line; every transaction aborted once), whose whole output must be the same.
 
 use incidentd::config::Config;
-use incidentd::replay::{Fault, Replay};
-use incidentd::rules::{Limits, RuleSet, RuleSource};
+use incidentd::replay::{Fault, Replay, load_rules};
+use incidentd::rules::RuleSource;
 use incidentd::{rules_dir, settings};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn run(case: &Path, fault: Fault) -> Vec<Value> {
     };
     let folder = case.join("rules");
     let source = if folder.is_dir() { rules_dir::read(&folder).unwrap() } else { RuleSource::default() };
-    let (rules, _) = RuleSet::load(&source, &Limits::default()).unwrap_or_else(|found| panic!("{found:#?}"));
+    let rules = load_rules(&source).unwrap_or_else(|found| panic!("{found:#?}"));
     let mut replay = Replay::new(settings::codec(&config), settings::engine(&config), rules, fault);
     let mut produced = Vec::new();
     let input = std::fs::read(case.join("input.jsonl")).unwrap();

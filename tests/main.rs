@@ -1,6 +1,11 @@
 //! The tests of what a user notices, in one binary: one module an area.
 
+#![allow(clippy::disallowed_methods, reason = "tests wait with deadlines by the clock")]
+
 mod cases;
+mod cli;
+mod fidelity;
 mod kafka;
 mod rules;
 mod support;
+mod tidy;

@@ -17,14 +17,8 @@ impl Observer {
     pub fn see(&self, seen: &Seen<'_>) {
         match seen {
             Seen::Committed(committed) => count(committed),
-            Seen::Aborted(reason) => {
-                counter!(names::TRANSACTIONS, "outcome" => "aborted").increment(1);
-                tracing::warn!(reason, "a transaction was aborted");
-            }
-            Seen::Restored { seconds, records, shards } => {
-                histogram!(names::STATE_RESTORE_SECONDS).record(*seconds);
-                tracing::info!(shards, records, seconds = (seconds * 1e3).round() / 1e3, "shards are restored");
-            }
+            Seen::Aborted(_) => counter!(names::TRANSACTIONS, "outcome" => "aborted").increment(1),
+            Seen::Restored { seconds, .. } => histogram!(names::STATE_RESTORE_SECONDS).record(*seconds),
             Seen::Gauges(gauges) => self.show(gauges),
         }
     }
@@ -32,9 +26,6 @@ impl Observer {
     fn show(&self, latest: &Gauges) {
         let mut all = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.insert(latest.worker, latest.clone()).unwrap_or_default();
-        if before.shards != latest.shards {
-            tracing::info!(worker = latest.worker, shards = latest.shards, "shards are assigned");
-        }
         gauge!(names::SHARDS).set(all.values().map(|worker| worker.shards as f64).sum::<f64>());
         gauge!(names::TIMERS_PENDING).set(all.values().map(|worker| worker.timers_pending as f64).sum::<f64>());
         for severity in Severity::ALL {

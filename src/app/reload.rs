@@ -24,8 +24,9 @@ pub fn check(source: &RuleSource) -> Result<(), Failure> {
             for warning in &warnings {
                 tracing::warn!("rules: {}", one_line(warning));
             }
-            loaded(&rules);
-            tracing::info!(notification = rules.notifications().len(), hash = short(rules.hash()), "rules are loaded");
+            let notifications = rules.notifications().len();
+            loaded(notifications);
+            tracing::info!(notifications, hash = short(rules.hash()), "rules are loaded");
             Ok(())
         }
         Err(found) => Err(Failure::Wrong(found.iter().map(|diagnostic| render(diagnostic, source)).collect())),
@@ -35,19 +36,19 @@ pub fn check(source: &RuleSource) -> Result<(), Failure> {
 /// Follows the configured folder; what checks is handed on, what does not leaves the old set in force.
 pub fn follow(config: &Config, first: RuleSource, shared: Arc<SharedRules>) -> Result<Follower, Failure> {
     let dir = config.rules.dir.clone();
-    Follower::start(dir, config.rules.watch, settings::rule_limits(), Arc::new(first), move |reload| {
+    Follower::start(dir, config.rules.watch, settings::rule_check_limits(), Arc::new(first), move |reload| {
         let outcome = match reload {
             Reload::Unchanged => {
                 tracing::info!("rules: nothing differs");
                 "unchanged"
             }
-            Reload::Applied { source, rules, warnings } => {
+            Reload::Applied { source, notifications, hash, warnings } => {
                 for warning in &warnings {
                     tracing::warn!("rules: {}", one_line(warning));
                 }
                 shared.set(RuleSource::clone(&source));
-                loaded(&rules);
-                tracing::info!(notification = rules.notifications().len(), hash = short(rules.hash()), "rules are reloaded");
+                loaded(notifications);
+                tracing::info!(notifications, hash = short(&hash), "rules are reloaded");
                 "applied"
             }
             Reload::Rejected(found) => {
@@ -63,8 +64,8 @@ pub fn follow(config: &Config, first: RuleSource, shared: Arc<SharedRules>) -> R
     .map_err(|error| Failure::Wrong(format!("the thread that follows the rules cannot start: {error}")))
 }
 
-fn loaded(rules: &RuleSet) {
-    gauge!(names::RULES_LOADED, "kind" => "notification").set(rules.notifications().len() as f64);
+fn loaded(notifications: usize) {
+    gauge!(names::RULES_LOADED, "kind" => "notification").set(notifications as f64);
 }
 
 fn short(hash: &str) -> &str {

@@ -6,7 +6,6 @@ use crate::config::{Config, Role};
 use crate::http::{self, Ready, Surface};
 use crate::kafka::{self, Clients, Layout, Names};
 use crate::metrics::Exporter;
-use crate::rules::RuleSource;
 use crate::settings;
 use crate::worker::{self, Observe, SharedRules, Workers};
 use std::sync::Arc;
@@ -59,7 +58,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         None => Ok(()),
     };
     let _ = stop.send(());
-    let _ = runtime.block_on(tokio::time::timeout(deadline.saturating_duration_since(Instant::now()), server));
+    // A timer wants the runtime around it.
+    let _ = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), server).await });
     runtime.shutdown_background();
     if drained.is_ok() {
         tracing::info!("drained");
@@ -164,10 +164,4 @@ fn signalled(name: &str) -> Result<(), Failure> {
         unsafe { libc::signal(kind, libc::SIG_DFL) };
     }
     Ok(())
-}
-
-/// Checks rules that do not come from a folder.
-pub(super) fn checked(source: RuleSource) -> Result<RuleSource, Failure> {
-    reload::check(&source)?;
-    Ok(source)
 }

@@ -30,8 +30,9 @@ struct Cli {
     #[arg(long, global = true, value_enum, env = "INCIDENTD_LOG_FORMAT", default_value = "pretty")]
     log_format: LogFormat,
     /// What is logged: a level, or `module=level,…`
-    #[arg(long, global = true, value_name = "FILTER", env = "INCIDENTD_LOG", default_value = "info")]
-    log: String,
+    /// [default: info; error for demo, whose view it would disturb]
+    #[arg(long, global = true, value_name = "FILTER", env = "INCIDENTD_LOG")]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -96,7 +97,8 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
-    app::log_to_stderr(cli.log_format, &cli.log)?;
+    let quiet = matches!(cli.command, Command::Demo(_));
+    app::log_to_stderr(cli.log_format, cli.log.as_deref().unwrap_or(if quiet { "error,librdkafka=off" } else { "info" }))?;
     match cli.command {
         Command::Run(file) => app::run(&file.load()?),
         Command::Demo(options) => app::demo(&options),

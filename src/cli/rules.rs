@@ -29,7 +29,7 @@ impl Rules {
     pub fn run(self) -> Result<(), Failure> {
         let Rules::Check(check) = self;
         let source = rules_dir::read(&check.dir).map_err(|error| Failure::Wrong(error.to_string()))?;
-        let (loaded, found) = match RuleSet::load(&source, &settings::rule_limits()) {
+        let (loaded, found) = match RuleSet::load(&source, &settings::rule_check_limits()) {
             Ok((rules, warnings)) => (Some(rules), warnings),
             Err(found) => (None, found),
         };

@@ -17,7 +17,7 @@ const INPUT: u64 = 256 << 20;
     Each record is keyed by its service_id, partitioned as the Java clients do, and acknowledged by all in-sync replicas.")]
 pub struct Send {
     /// JSON: one alert, several after one another, or an array; `-` is standard input
-    #[arg(conflicts_with = "service_id", required_unless_present = "service_id")]
+    #[arg(conflicts_with = "service_id")]
     file: Option<PathBuf>,
     /// The alert's service
     #[arg(long, requires = "title")]
@@ -61,9 +61,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Send {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
-        let alerts = match &self.file {
-            Some(path) => read(path)?,
-            None => vec![self.alert().to_string()],
+        let alerts = match (&self.file, &self.service_id) {
+            (Some(path), _) => read(path)?,
+            (None, Some(_)) => vec![self.alert().to_string()],
+            (None, None) => {
+                let help = "name a file of alerts (`-` is standard input), or say one with --service-id and --title";
+                return Err(Failure::Usage(help.to_owned()));
+            }
         };
         if !self.unchecked {
             app::check_alerts(&config, &alerts)?;

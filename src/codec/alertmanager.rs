@@ -8,7 +8,6 @@ use crate::codec::numbers::{self, Known, Numbers};
 use crate::codec::{Settings, found};
 use crate::model::{AlertBody, AlertStatus, Environment, Metadata, Severity, Time};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 
 /// An alert of Alertmanager, from a webhook body or its event recorder; every part is checked for its type.
 #[derive(Debug, Default)]
@@ -76,13 +75,13 @@ impl Element {
     pub fn head(&self, settings: &Settings) -> Result<Head<'_>, String> {
         let numbers = Numbers::of(&self.annotations);
         Ok(Head {
-            service_id: Cow::Borrowed(first(&[self.label("service"), self.label("job"), "unknown"])),
-            category: Cow::Borrowed(self.category()),
-            metric_type: Cow::Borrowed(self.label("metric_type")),
-            model_id: Cow::Borrowed(self.label("model_id")),
-            alertname: Cow::Borrowed(self.label("alertname")),
-            dedup_key: Cow::Borrowed(""),
-            source: Cow::Borrowed(&self.fingerprint),
+            service_id: first(&[self.label("service"), self.label("job"), "unknown"]),
+            category: self.category(),
+            metric_type: self.label("metric_type"),
+            model_id: self.label("model_id"),
+            alertname: self.label("alertname"),
+            dedup_key: "",
+            source: &self.fingerprint,
             environment: self.environment(settings).unwrap_or_default(),
             severity: self.severity(settings).unwrap_or(Severity::Medium),
             status: self.status,

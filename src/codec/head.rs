@@ -11,14 +11,14 @@ const AHEAD: i64 = 5 * MINUTE;
 
 /// After defaults, aliases and scoring; an empty string is a missing one.
 pub struct Head<'a> {
-    pub service_id: Cow<'a, str>,
-    pub category: Cow<'a, str>,
-    pub metric_type: Cow<'a, str>,
-    pub model_id: Cow<'a, str>,
+    pub service_id: &'a str,
+    pub category: &'a str,
+    pub metric_type: &'a str,
+    pub model_id: &'a str,
     /// Empty for all but Alertmanager's.
-    pub alertname: Cow<'a, str>,
-    pub dedup_key: Cow<'a, str>,
-    pub source: Cow<'a, str>,
+    pub alertname: &'a str,
+    pub dedup_key: &'a str,
+    pub source: &'a str,
     pub environment: Environment,
     pub severity: Severity,
     pub status: AlertStatus,
@@ -29,34 +29,37 @@ pub struct Head<'a> {
     pub current_value: CurrentValue,
 }
 
-impl Head<'_> {
+impl<'h> Head<'h> {
     fn fingerprint(&self, settings: &Settings) -> Fingerprint {
         if !self.dedup_key.is_empty() {
-            return Fingerprint::of_dedup_key(&self.dedup_key);
+            return Fingerprint::of_dedup_key(self.dedup_key);
         }
         let by_alertname = settings.alertmanager_alertname && self.metric_type.is_empty();
         Components {
-            service_id: &self.service_id,
-            category: &self.category,
-            metric_type: &self.metric_type,
-            model_id: &self.model_id,
+            service_id: self.service_id,
+            category: self.category,
+            metric_type: self.metric_type,
+            model_id: self.model_id,
             environment: self.environment.name(),
             threshold: self.threshold,
-            alertname: if by_alertname { &self.alertname } else { "" },
+            alertname: if by_alertname { self.alertname } else { "" },
         }
         .fingerprint()
     }
 
     /// The alert of a record with that origin and Kafka timestamp.
-    pub fn alert<'a>(&'a self, origin: Origin, time: Time, settings: &Settings, body: &'a dyn Fn() -> AlertBody) -> Alert<'a> {
+    pub fn alert<'a>(&self, origin: Origin, time: Time, settings: &Settings, body: &'a dyn Fn() -> AlertBody) -> Alert<'a>
+    where
+        'h: 'a,
+    {
         Alert {
             origin,
-            service_id: Cow::Borrowed(&self.service_id),
+            service_id: Cow::Borrowed(self.service_id),
             fingerprint: self.fingerprint(settings),
             severity: self.severity,
             status: self.status,
             timestamp: self.timestamp.map_or(time, |said| said.min(time.after(AHEAD))),
-            source: (!self.source.is_empty()).then_some(Cow::Borrowed(&*self.source)),
+            source: (!self.source.is_empty()).then_some(Cow::Borrowed(self.source)),
             starts_at: self.starts_at,
             current_value: self.current_value,
             body,

@@ -51,9 +51,9 @@ pub struct Words<'a> {
     pub metadata: Numbers,
 }
 
-impl<'a> Words<'a> {
+impl Words<'_> {
     /// Defaults, aliases and the score.
-    pub fn head(self, settings: &Settings) -> Result<Head<'a>, String> {
+    pub fn head(&self, settings: &Settings) -> Result<Head<'_>, String> {
         if self.service_id.is_empty() {
             return Err(missing("service_id"));
         }
@@ -63,13 +63,13 @@ impl<'a> Words<'a> {
         let numbers = self.metadata.or(&self.top);
         let said = if self.severity.is_empty() { None } else { settings.severity(&self.severity) };
         Ok(Head {
-            service_id: self.service_id,
-            category: if self.category.is_empty() { Cow::Borrowed(UNCATEGORIZED) } else { self.category },
-            metric_type: self.metric_type,
-            model_id: self.model_id,
-            alertname: Cow::Borrowed(""),
-            dedup_key: self.dedup_key,
-            source: self.source,
+            service_id: &self.service_id,
+            category: if self.category.is_empty() { UNCATEGORIZED } else { &self.category },
+            metric_type: &self.metric_type,
+            model_id: &self.model_id,
+            alertname: "",
+            dedup_key: &self.dedup_key,
+            source: &self.source,
             environment: settings.environment(&self.environment).unwrap_or_default(),
             severity: said.or_else(|| numbers.factors().severity()).unwrap_or(settings.severity_default),
             status: status("status", &self.status)?,

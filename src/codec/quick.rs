@@ -16,18 +16,18 @@ const SONIC_MOST: usize = 8 << 10;
 
 /// The words of an alert; `None` where anything is unusual, invalid JSON included.
 pub fn words<'a>(text: &'a str, settings: &Settings) -> Option<Words<'a>> {
-    let alert = Alert { most_labels: settings.max_labels, nesting: settings.nesting() };
+    let mut words = Words::default();
+    let alert = Alert { words: &mut words, most_labels: settings.max_labels, nesting: settings.nesting() };
     if text.len() <= SONIC_MOST {
         let mut parser = sonic_rs::Deserializer::from_str(text);
-        let words = parser.deserialize_map(alert).ok()?;
+        parser.deserialize_map(alert).ok()?;
         parser.end().ok()?;
-        Some(words)
     } else {
         let mut parser = serde_json::Deserializer::from_str(text);
-        let words = parser.deserialize_map(alert).ok()?;
+        parser.deserialize_map(alert).ok()?;
         parser.end().ok()?;
-        Some(words)
     }
+    Some(words)
 }
 
 #[cold]
@@ -36,21 +36,22 @@ fn unusual<E: Error>() -> E {
 }
 
 /// Visits an alert's object.
-struct Alert {
+struct Alert<'w, 'a> {
+    words: &'w mut Words<'a>,
     most_labels: usize,
     /// Levels that may still be opened, the alert's own included.
     nesting: usize,
 }
 
-impl<'a> Visitor<'a> for Alert {
-    type Value = Words<'a>;
+impl<'a> Visitor<'a> for Alert<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an alert")
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Words<'a>, A::Error> {
-        let mut words = Words::default();
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let words = self.words;
         let inner = self.nesting.checked_sub(1).ok_or_else(unusual)?;
         while let Some(key) = map.next_key_seed(Key(Field::named))? {
             match key {
@@ -64,14 +65,14 @@ impl<'a> Visitor<'a> for Alert {
                 Field::Timestamp => words.timestamp = map.next_value_seed(Text)?,
                 Field::DedupKey => words.dedup_key = map.next_value_seed(Text)?,
                 Field::Source => words.source = map.next_value_seed(Text)?,
-                Field::Labels => map.next_value_seed(Labels { words: &mut words, most: self.most_labels, nesting: inner })?,
+                Field::Labels => map.next_value_seed(Labels { words: &mut *words, most: self.most_labels, nesting: inner })?,
                 Field::Metadata => words.metadata = map.next_value_seed(Metadata { nesting: inner })?,
                 Field::Known(known) => words.top.set(known, map.next_value_seed(Number { nesting: inner })?),
                 Field::Other => map.next_value_seed(Skip { nesting: inner })?,
                 Field::Envelope => return Err(unusual()),
             }
         }
-        Ok(words)
+        Ok(())
     }
 }
 

@@ -100,7 +100,8 @@ impl Reader<'_> {
         if text.len() > self.settings.max_alert {
             return false;
         }
-        let Some(Ok(head)) = quick::words(text, self.settings).map(|words| words.head(self.settings)) else { return false };
+        let Some(words) = quick::words(text, self.settings) else { return false };
+        let Ok(head) = words.head(self.settings) else { return false };
         let body = || match native::parse(text, self.settings) {
             Ok(map) => native::body(map, self.settings),
             Err(error) => native::unreadable(&error),
@@ -111,7 +112,8 @@ impl Reader<'_> {
 
     fn full(&self, text: &str, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), String> {
         let map = native::parse(text, self.settings)?;
-        let head = native::words(&map, self.settings)?.head(self.settings)?;
+        let words = native::words(&map, self.settings)?;
+        let head = words.head(self.settings)?;
         let body = || native::body(map.clone(), self.settings);
         self.emit(self.record.origin, &head, &body, Form::Native, text, sink);
         Ok(())

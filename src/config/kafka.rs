@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Properties that may be written down but not changed: name, allowed values, reason. Exactly-once and the homes of SPEC 2
 /// rest on them.
-pub const FIXED: [(&str, &[&str], &str); 11] = [
+pub const FIXED_PROPERTIES: [(&str, &[&str], &str); 11] = [
     ("enable.auto.commit", &["false"], "offsets are committed in the transaction of what came of their records"),
     ("enable.auto.offset.store", &["false"], "offsets are committed in the transaction of what came of their records"),
     ("isolation.level", &["read_committed"], "an aborted transaction must never be read"),
@@ -89,7 +89,7 @@ pub fn read(mut section: Section<'_>) -> BTreeMap<String, String> {
 }
 
 fn check(name: &str, value: &str) -> Result<(), (String, String)> {
-    if let Some((_, allowed, reason)) = FIXED.into_iter().find(|(fixed, ..)| *fixed == name)
+    if let Some((_, allowed, reason)) = FIXED_PROPERTIES.into_iter().find(|(fixed, ..)| *fixed == name)
         && !allowed.contains(&value)
     {
         return Err((format!("\"{value}\" is refused: {reason}"), format!("leave it out, or write \"{}\"", allowed[0])));

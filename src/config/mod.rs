@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use delivery::{Delivery, Email, Fallback, PagerDuty, Slack, Sms};
+pub use kafka::FIXED_PROPERTIES;
 pub use problem::{Place, Problem};
 pub use units::{Secret, duration_text};
 

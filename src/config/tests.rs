@@ -137,10 +137,12 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.rules.default_channels[0]["config"]["channel"], "#x");
 }
 
-/// Text, variables, and what the one problem must say.
+/// Text, variables, what the one problem must say, and its remedy.
+type Mistake<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[test]
 fn each_mistake_is_named_with_its_place_and_its_remedy() {
-    let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+    let cases: &[Mistake<'_>] = &[
         ("[dedup]\nwindw = \"15m\"", &[], "line 2: dedup.windw: unknown key", "did you mean `window`?"),
         ("[dedpu]\nwindow = \"15m\"", &[], "line 1: dedpu: unknown table", "did you mean [dedup]?"),
         ("role = [\"engine\"]", &[], "line 1: role: unknown key", "did you mean `roles`?"),

@@ -7,7 +7,7 @@ use crate::engine::Settings;
 use crate::engine::book::Book;
 use crate::engine::services::Service;
 use crate::engine::sources::Sources;
-use crate::model::{Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, number};
+use crate::model::{Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, Topic, number};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub enum Dirty {
 pub struct Counts {
     pub occurrences: u64,
     pub last_seen_at: Time,
-    pub last_alert: Origin,
+    pub last_alert: Place,
     /// `metadata.current_value`; NaN where it is no number.
     pub current_value: f64,
     /// Wall time when the last occurrence was read: what `stale_after` counts from.
@@ -41,6 +41,26 @@ pub struct Counts {
     pub published_at: Time,
     /// Something since then has not been published.
     pub unpublished: bool,
+}
+
+/// An [`Origin`] in `alerts`, for from nowhere else does an alert come.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Place {
+    pub offset: i64,
+    pub partition: u32,
+    pub index: u32,
+}
+
+impl From<Origin> for Place {
+    fn from(origin: Origin) -> Place {
+        Place { offset: origin.offset, partition: origin.partition, index: origin.index }
+    }
+}
+
+impl From<Place> for Origin {
+    fn from(place: Place) -> Origin {
+        Origin { topic: Topic::Alerts, partition: place.partition, offset: place.offset, index: place.index }
+    }
 }
 
 /// An incident in memory.
@@ -136,7 +156,7 @@ impl Entry {
             incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, count);
         }
         incident.last_seen_at = counts.last_seen_at;
-        incident.last_alert = counts.last_alert;
+        incident.last_alert = counts.last_alert.into();
         incident.version = counts.version;
         if !counts.current_value.is_nan() {
             incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
@@ -170,7 +190,7 @@ impl Full {
         Counts {
             occurrences: incident.occurrence_count,
             last_seen_at: incident.last_seen_at,
-            last_alert: incident.last_alert,
+            last_alert: incident.last_alert.into(),
             current_value: incident.metadata.0.get("current_value").and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN),
             read_at: self.read_at,
             version: incident.version,
@@ -198,6 +218,12 @@ pub fn half(fingerprint: &[u8; 32]) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of the 1 KB that a live incident may take, the rest is its body's (docs/performance.md).
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry>() <= 224, "{}", size_of::<Entry>());
+    }
 
     #[test]
     fn an_incident_unpacks_to_what_was_packed() {

@@ -298,7 +298,7 @@ fn counts_after(entry: &Entry, alert: &Alert<'_>, now: Time, occurrences: u64) -
     Counts {
         occurrences: before.occurrences + occurrences,
         last_seen_at: before.last_seen_at.max(alert.timestamp),
-        last_alert: alert.origin,
+        last_alert: alert.origin.into(),
         current_value: match alert.current_value {
             CurrentValue::Number(value) => value,
             _ => before.current_value,
@@ -336,7 +336,7 @@ impl Full {
             incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, json!({ "count": counts.occurrences }));
         }
         incident.last_seen_at = counts.last_seen_at;
-        incident.last_alert = counts.last_alert;
+        incident.last_alert = counts.last_alert.into();
         if !counts.current_value.is_nan() {
             incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
         }

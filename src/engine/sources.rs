@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// The sources that fire. One that gives no name is the anonymous one, which needs no memory of its own.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Sources {
-    /// The anonymous source's last firing; `None` where it does not fire.
-    anonymous: Option<Time>,
+    /// The anonymous source's last firing; `NEVER` where it does not fire.
+    anonymous: Time,
     /// `None` where no named source fires, which is the common case.
     #[allow(clippy::box_collection, reason = "a pointer's worth in each of a million incidents, not three")]
     named: Option<Box<Vec<Source>>>,
@@ -43,7 +43,7 @@ pub enum Fired {
 
 impl Sources {
     pub fn none() -> Sources {
-        Sources { anonymous: None, named: None, overflowed: false }
+        Sources { anonymous: Time::NEVER, named: None, overflowed: false }
     }
 
     pub fn of(signal: Signal<'_>) -> Sources {
@@ -58,7 +58,7 @@ impl Sources {
 
     /// Nobody fires any more.
     pub fn are_silent(&self) -> bool {
-        self.anonymous.is_none() && self.named().is_empty() && !self.overflowed
+        self.anonymous == Time::NEVER && self.named().is_empty() && !self.overflowed
     }
 
     /// Alertmanager says this firing again: the same source and `startsAt` (SPEC 3.1).
@@ -74,7 +74,7 @@ impl Sources {
     /// Would `signal` only move a known source's time?
     pub fn know(&self, signal: Signal<'_>) -> bool {
         match signal.name {
-            None => self.anonymous.is_some(),
+            None => self.anonymous != Time::NEVER,
             Some(name) => {
                 self.named().iter().any(|source| *source.name == *name && source.starts_at == signal.starts_at) || self.overflowed
             }
@@ -84,11 +84,11 @@ impl Sources {
     /// Takes a firing; past `max` sources it is only remembered that there are more.
     pub fn fire(&mut self, signal: Signal<'_>, max: usize) -> Fired {
         let Some(name) = signal.name else {
-            let joined = self.anonymous.is_none();
-            self.anonymous = Some(self.anonymous.map_or(signal.at, |at| at.max(signal.at)));
+            let joined = self.anonymous == Time::NEVER;
+            self.anonymous = if joined { signal.at } else { self.anonymous.max(signal.at) };
             return if joined { Fired::Joined } else { Fired::Moved };
         };
-        let count = self.named().len() + usize::from(self.anonymous.is_some());
+        let count = self.named().len() + usize::from(self.anonymous != Time::NEVER);
         let named = self.named.get_or_insert_default();
         if let Some(source) = named.iter_mut().find(|source| *source.name == *name) {
             source.fired_at = source.fired_at.max(signal.at);
@@ -112,9 +112,10 @@ impl Sources {
     pub fn resolve(&mut self, signal: Signal<'_>) -> bool {
         match signal.name {
             None => {
-                let ends = self.anonymous.is_some_and(|fired_at| fired_at <= signal.at);
+                // `NEVER` is later than any resolution.
+                let ends = self.anonymous <= signal.at;
                 if ends {
-                    self.anonymous = None;
+                    self.anonymous = Time::NEVER;
                 }
                 ends
             }
@@ -139,13 +140,13 @@ impl Sources {
 
     /// The last firings in a fixed order, for the changelog's counts.
     pub fn times(&self) -> impl Iterator<Item = Time> + '_ {
-        self.anonymous.into_iter().chain(self.named().iter().map(|source| source.fired_at))
+        Some(self.anonymous).filter(|at| *at != Time::NEVER).into_iter().chain(self.named().iter().map(|source| source.fired_at))
     }
 
     /// Puts back what [`Sources::times`] gave, for the same sources.
     pub fn set_times(&mut self, mut times: impl Iterator<Item = Time>) {
-        if let Some(anonymous) = &mut self.anonymous {
-            *anonymous = times.next().unwrap_or(*anonymous);
+        if self.anonymous != Time::NEVER {
+            self.anonymous = times.next().unwrap_or(self.anonymous);
         }
         for source in self.named.iter_mut().flat_map(|named| named.iter_mut()) {
             source.fired_at = times.next().unwrap_or(source.fired_at);

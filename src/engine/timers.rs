@@ -12,6 +12,9 @@ const SLOTS: usize = 1 << SLOT_SHIFT;
 const LEVELS: usize = 8;
 const LAST_TICK: u64 = (1 << (SLOT_SHIFT * LEVELS as u32)) - 1;
 
+/// Items for which a drained slot's memory is kept.
+const KEPT: usize = 1024;
+
 #[derive(Clone, Copy)]
 struct Item {
     tick: u64,
@@ -112,7 +115,10 @@ impl Timers {
                     self.place(item);
                 }
             }
-            self.scratch = items;
+            // A slot that once held a burst must not hold its memory for ever.
+            if items.capacity() <= KEPT {
+                self.scratch = items;
+            }
         }
         self.current = self.current.max(target);
     }

@@ -3,6 +3,7 @@
 use crate::model::number;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// SHA-256 over the seed's components; lower-case hex in text.
@@ -25,7 +26,7 @@ pub struct Components<'a> {
 
 impl Components<'_> {
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut joined = Joined { hasher: Sha256::new(), first: true };
+        let mut joined = Joined::new();
         for part in [self.service_id, self.category, self.metric_type, self.model_id, self.environment] {
             joined.push(part);
         }
@@ -34,24 +35,28 @@ impl Components<'_> {
             joined.push(&number::integer_text(number::round(threshold)));
         }
         joined.push(self.alertname);
-        Fingerprint(joined.hasher.finalize().into())
+        Fingerprint(Sha256::digest(&joined.text).into())
     }
 }
 
+/// The parts with `|` between them, on the stack where they are as short as ever: hashed at one go.
 struct Joined {
-    hasher: Sha256,
-    first: bool,
+    text: SmallVec<[u8; 256]>,
 }
 
 impl Joined {
+    fn new() -> Joined {
+        Joined { text: SmallVec::new() }
+    }
+
     fn push(&mut self, part: &str) {
         if part.is_empty() {
             return;
         }
-        if !std::mem::take(&mut self.first) {
-            self.hasher.update(b"|");
+        if !self.text.is_empty() {
+            self.text.push(b'|');
         }
-        self.hasher.update(part);
+        self.text.extend_from_slice(part.as_bytes());
     }
 }
 

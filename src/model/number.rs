@@ -36,6 +36,8 @@ pub fn round(x: f64) -> f64 {
 pub fn integer_text(x: f64) -> String {
     if x == 0.0 {
         "0".to_owned() // also for −0
+    } else if x.abs() < 9_007_199_254_740_992.0 {
+        (x as i64).to_string() // an integer is printed four times as fast, and nearly all are small
     } else if x.abs() < 1e21 {
         format!("{x}")
     } else {

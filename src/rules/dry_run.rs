@@ -27,21 +27,22 @@ pub(super) fn run(ready: &Ready, runner: &Runner<'_>) -> (Vec<Diagnostic>, bool)
         return (findings, wants_resolution);
     }
     for (sample, described) in samples(&ready.matcher) {
+        // What failed once is known to fail, and may be slow to.
         let holds = match &ready.body.when {
+            Some(_) if when_failed => Err(()),
             Some(when) => when.truth(runner, sample.clone(), &context).map_err(|error| {
-                if !std::mem::replace(&mut when_failed, true) {
-                    findings.push(finding(&ready.rule.name, "when", &described, error));
-                }
+                when_failed = true;
+                findings.push(finding(&ready.rule.name, "when", &described, error));
             }),
             None => Ok(true),
         };
-        if let (Some(channels), Ok(true) | Err(())) = (&ready.body.channels, holds) {
+        if let (Some(channels), Ok(true) | Err(()), false) = (&ready.body.channels, holds, channels_failed) {
             match channels.channels(runner, sample, &context) {
                 Ok(channels) => wants_resolution |= crate::rules::wants_resolution(&channels),
-                Err(error) if !std::mem::replace(&mut channels_failed, true) => {
+                Err(error) => {
+                    channels_failed = true;
                     findings.push(finding(&ready.rule.name, "channels", &described, error));
                 }
-                Err(_) => {}
             }
         }
     }

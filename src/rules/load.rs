@@ -165,7 +165,8 @@ impl Loader<'_> {
             meter: &self.meter,
             library: &library.functions,
             operations: self.limits.operations,
-            wall: self.limits.wall,
+            // A busy machine must not make a sound set fail.
+            wall: self.limits.load_wall,
         };
         for ready in rules {
             let (mut findings, wants_resolution) = dry_run::run(ready, &runner);

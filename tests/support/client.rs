@@ -1,6 +1,6 @@
 //! Writing and reading topics as any other Kafka client would.
 
-use crate::support::broker;
+use crate::support::{broker, wait_until};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Headers};
@@ -175,12 +175,12 @@ pub fn read_all(topic: &str) -> Vec<Record> {
     records
 }
 
-/// Panics where the topic does not exist.
+/// Panics where the topic does not exist, nor comes to be known to the broker that is asked.
 pub fn partition_count(consumer: &BaseConsumer, topic: &str) -> usize {
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("the topic's metadata");
-    let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-    assert!(count > 0, "the topic {topic} does not exist");
-    count
+    wait_until(&format!("the topic {topic} exists"), TIMEOUT, || {
+        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("the topic's metadata");
+        metadata.topics().first().map(|topic| topic.partitions().len()).filter(|count| *count > 0)
+    })
 }
 
 /// Looks at a group from outside of it.

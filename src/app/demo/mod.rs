@@ -4,16 +4,17 @@ mod scenario;
 mod tail;
 mod view;
 
-use crate::app::observe::Observer;
-use crate::app::{Failure, run};
+use crate::app::{Failure, reload, run};
 use crate::config::{Config, Role};
 use crate::http::{self, Surface};
 use crate::kafka::{self, Appender, Clients, Embedded, Names};
 use crate::rules::RuleSource;
+use crate::rules_dir::Follower;
 use crate::worker::SharedRules;
 use clap::Args;
 use include_dir::{Dir, DirEntry, include_dir};
 use scenario::Scenario;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tail::Tail;
@@ -36,23 +37,40 @@ pub struct Options {
     /// Where /metrics, /healthz and /readyz are served; another port is taken if this one is in use
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
+    /// Rules of your own in place of the built-in ones; changes are taken while it runs
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
 }
 
 /// Runs until the time is over or SIGINT or SIGTERM comes.
 pub fn demo(options: &Options) -> Result<(), Failure> {
     let runtime = run::runtime()?;
     let metrics = run::exporter()?;
-    let config = configuration();
-    let rules = run::checked(rules())?;
+    let mut config = configuration();
+    let rules = match &options.rules {
+        Some(dir) => {
+            config.rules.dir.clone_from(dir);
+            reload::load(&config)?
+        }
+        None => {
+            let rules = built_in();
+            reload::check(&rules)?;
+            rules
+        }
+    };
     let broker = Embedded::start(&config.topics)?;
     let clients = Arc::new(broker.clients(&config.kafka, rand::random())?);
     let layout = kafka::Observer::new(&clients)?.layout(&config.topics, Instant::now() + Duration::from_secs(10))?;
     let (listener, moved) = runtime.block_on(listen(options.port))?;
     let view = View::new();
-    view.say(&greeting(&clients, &run::url(&listener), &rules, moved.then_some(options.port)));
+    view.say(&greeting(&clients, &run::url(&listener), &rules, options, moved));
 
-    let shared = Arc::new(SharedRules::new(rules));
-    let workers = run::start_workers(&config, Arc::clone(&clients), layout, shared, Arc::new(Observer::default()))?;
+    let shared = Arc::new(SharedRules::new(rules.clone()));
+    let follower = match options.rules {
+        Some(_) => Some(reload::follow(&config, rules, Arc::clone(&shared))?),
+        None => None,
+    };
+    let workers = run::start_workers(&config, Arc::clone(&clients), layout, shared, Arc::default())?;
     let surface = Surface { ready: run::ready(Some(&workers)), metrics: metrics.clone() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let url = run::url(&listener);
@@ -73,13 +91,15 @@ pub fn demo(options: &Options) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         tokio::select! {
             () = time => Ok(()),
-            outcome = run::wait(Some(&workers), || {}) => outcome,
+            outcome = run::wait(Some(&workers), || follower.iter().for_each(Follower::ask)) => outcome,
         }
     });
+    drop(follower);
     let drained = workers.join(Instant::now() + DRAIN);
     drop(tail);
     let _ = stop.send(());
-    let _ = runtime.block_on(tokio::time::timeout(DRAIN, server));
+    // A timer wants the runtime around it.
+    let _ = runtime.block_on(async { tokio::time::timeout(DRAIN, server).await });
     runtime.shutdown_background();
     view.finish(&url);
     outcome?;
@@ -96,7 +116,7 @@ fn configuration() -> Config {
     config
 }
 
-fn rules() -> RuleSource {
+fn built_in() -> RuleSource {
     fn take(dir: &Dir<'_>, source: &mut RuleSource) {
         for entry in dir.entries() {
             match entry {
@@ -124,19 +144,22 @@ async fn listen(port: u16) -> Result<(TcpListener, bool), Failure> {
     }
 }
 
-fn greeting(clients: &Clients, url: &str, rules: &RuleSource, taken: Option<u16>) -> String {
+fn greeting(clients: &Clients, url: &str, rules: &RuleSource, options: &Options, moved: bool) -> String {
     let admin = clients.admin();
     let broker = admin.get("bootstrap.servers").unwrap_or("?");
-    let moved = taken.map(|port| format!("  (port {port} is taken)")).unwrap_or_default();
-    let files: Vec<&str> = rules.files.keys().map(String::as_str).collect();
+    let moved = if moved { format!("  (port {} is taken)", options.port) } else { String::new() };
+    let files = rules.files.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let rules = match &options.rules {
+        Some(dir) => format!("{}: {files}  (change them: they are taken while this runs)", dir.display()),
+        None => format!("built in, the repository's: {files}  (--rules DIR for yours)"),
+    };
     format!(
         "incidentd demo: alerts of an LLM platform are folded into incidents, and rules decide who is told.\n\
          Nothing leaves this process: pages are shown, not sent. Ctrl-C ends it.\n\n  \
          broker    {broker}  (embedded; gone when this ends)\n  \
          metrics   {url}/metrics{moved}\n  \
          ready     {url}/readyz\n  \
-         rules     rules/{{{}}}  (built in)\n",
-        files.join(", ")
+         rules     {rules}\n"
     )
 }
 
@@ -163,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_built_in_rules_check_without_a_warning() {
-        let (rules, warnings) = RuleSet::load(&rules(), &Limits::default()).unwrap_or_else(|found| panic!("{found:?}"));
+        let (rules, warnings) = RuleSet::load(&built_in(), &Limits::default()).unwrap_or_else(|found| panic!("{found:?}"));
         assert!(rules.notifications().len() > 3);
         assert_eq!(warnings, []);
     }

@@ -135,6 +135,8 @@ pub struct Scenario {
     /// Milliseconds between the alerts of one problem.
     pace: u64,
     begun: usize,
+    /// Kind and model of what goes wrong now: nothing goes wrong twice at a time.
+    live: std::collections::BTreeSet<(&'static str, &'static str)>,
     /// What is due when: milliseconds, a number that keeps the order, and its place in `steps`.
     due: BinaryHeap<Reverse<(u64, u64)>>,
     steps: std::collections::BTreeMap<u64, Step>,
@@ -149,6 +151,7 @@ impl Scenario {
             // About eight problems live at a time.
             pace: (8_000 / u64::from(rate.max(1))).max(8),
             begun: 0,
+            live: std::collections::BTreeSet::new(),
             due: BinaryHeap::new(),
             steps: std::collections::BTreeMap::new(),
             next: 0,
@@ -171,18 +174,22 @@ impl Scenario {
             None => self.lot.random_range(0..KINDS.len()),
         };
         self.begun += 1;
+        let (kind, model) = (&KINDS[kind], MODELS[self.lot.random_range(0..MODELS.len())]);
+        let pause = PAUSE.min(self.pace * 4).max(50);
+        let pause = self.lot.random_range(pause / 2..=pause);
+        self.plan(now + pause, Step::Begin);
+        if !self.live.insert((kind.title, model)) {
+            return;
+        }
         let problem = Problem {
-            kind: &KINDS[kind],
-            model: MODELS[self.lot.random_range(0..MODELS.len())],
+            kind,
+            model,
             region: REGIONS[self.lot.random_range(0..REGIONS.len())],
             sources: self.lot.random_range(1..=3),
             alerts: self.lot.random_range(6..=16),
             sent: 0,
         };
         self.plan(now, Step::Alert(problem));
-        let pause = PAUSE.min(self.pace * 4).max(50);
-        let pause = self.lot.random_range(pause / 2..=pause);
-        self.plan(now + pause, Step::Begin);
     }
 
     fn alert(&mut self, now: u64, mut problem: Problem) -> Event {
@@ -207,6 +214,8 @@ impl Scenario {
         if problem.sent < problem.alerts + problem.sources {
             let pace = if resolved { 200 } else { self.lot.random_range(self.pace / 2..=self.pace * 3 / 2) };
             self.plan(now + pace, Step::Alert(problem));
+        } else {
+            self.live.remove(&(kind.title, problem.model));
         }
         event(now, Some(kind.service), alert.to_string(), 1)
     }

@@ -6,15 +6,18 @@ use crate::config::Topics;
 use crate::kafka::batch::Entry;
 use crate::kafka::{Batch, Clients, Names, Reader};
 use crate::model::Topic;
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// In the order in which a person wants to read of one commit.
+/// In the order in which a person wants to read of one incident.
 const FOLLOWED: [Topic; 4] = [Topic::Incidents, Topic::Decisions, Topic::Notifications, Topic::DeadLetters];
 const BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_millis(100);
+const SETTLE: Duration = Duration::from_millis(80);
+const ROUNDS: usize = 8;
 /// librdkafka's name for the oldest record.
 const OLDEST: i64 = -2;
 
@@ -27,8 +30,10 @@ pub struct Tail {
 /// One committed record.
 pub struct Told {
     pub topic: Topic,
-    /// `None`: a tombstone.
-    pub value: Option<Vec<u8>>,
+    /// The incident that it is about; empty for a dead letter.
+    pub incident: String,
+    /// Null for a tombstone.
+    pub value: Value,
     /// The header that says why, of a dead letter.
     pub reason: Option<String>,
 }
@@ -67,23 +72,19 @@ fn follow(reader: &Reader, stopped: &AtomicBool, view: &View) {
     let mut batch = Batch::new(BATCH);
     loop {
         let last = stopped.load(Ordering::Acquire);
-        reader.read(&mut batch, WAIT);
-        let mut told: Vec<Told> = batch
-            .entries(reader.names())
-            .filter_map(|entry| match entry {
-                Entry::Record(topic, record) => Some(Told {
-                    topic: *FOLLOWED.get(topic)?,
-                    value: record.value().map(<[u8]>::to_vec),
-                    reason: record
-                        .headers()
-                        .find(|(name, _)| *name == "__incidentd.error.reason")
-                        .and_then(|(_, reason)| String::from_utf8(reason?.to_vec()).ok()),
-                }),
-                Entry::End { .. } | Entry::Error { .. } => None,
-            })
-            .collect();
-        // Stable: what one topic says stays in its order.
-        told.sort_by_key(|told| FOLLOWED.iter().position(|topic| *topic == told.topic));
+        let mut told = Vec::new();
+        // One commit's records come topic by topic: the rest of them a moment after the first.
+        for round in 0..ROUNDS {
+            reader.read(&mut batch, if round == 0 { WAIT } else { SETTLE });
+            let before = told.len();
+            told.extend(records(&batch, reader.names()));
+            // The ends of partitions are entries too: quiet is a read without any.
+            if told.len() == before && batch.is_empty() {
+                break;
+            }
+        }
+        // Incident by incident, and for each what happened, why, and who is told. Stable: a topic stays in its order.
+        told.sort_by_cached_key(|told: &Told| (told.incident.clone(), FOLLOWED.iter().position(|topic| *topic == told.topic)));
         for one in &told {
             view.show(one);
         }
@@ -92,4 +93,22 @@ fn follow(reader: &Reader, stopped: &AtomicBool, view: &View) {
             return;
         }
     }
+}
+
+fn records(batch: &Batch, names: &[String]) -> Vec<Told> {
+    batch
+        .entries(names)
+        .filter_map(|entry| {
+            let Entry::Record(topic, record) = entry else { return None };
+            let value: Value = record.value().and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default();
+            let id = value.get("incident_id").or(value.get("id")).and_then(Value::as_str).unwrap_or_default();
+            let reason = record.headers().find(|(name, _)| *name == "__incidentd.error.reason");
+            Some(Told {
+                topic: *FOLLOWED.get(topic)?,
+                incident: id.to_owned(),
+                reason: reason.and_then(|(_, reason)| String::from_utf8(reason?.to_vec()).ok()),
+                value,
+            })
+        })
+        .collect()
 }

@@ -30,6 +30,8 @@ struct State {
     rejected: u64,
     shown_sums: Duration,
     incidents: BTreeMap<String, Known>,
+    /// The incident of the last line: a page right below it need not name it.
+    last: String,
 }
 
 /// What was last said of an incident.
@@ -80,14 +82,18 @@ impl View {
     }
 
     pub fn show(&self, told: &Told) {
-        let Some(value) = &told.value else { return };
-        let value: Value = serde_json::from_slice(value).unwrap_or_default();
         match told.topic {
-            Topic::Incidents => self.incident(&value),
-            Topic::Decisions => self.decision(&value),
-            Topic::Notifications => self.notification(&value),
+            // A tombstone: nothing that a person waits for.
+            Topic::Incidents if told.value.is_null() => {}
+            Topic::Incidents => self.incident(&told.value),
+            Topic::Decisions => self.decision(&told.value),
+            Topic::Notifications => self.notification(&told.value),
             Topic::DeadLetters => {
-                self.state().rejected += 1;
+                {
+                    let mut state = self.state();
+                    state.rejected += 1;
+                    state.last.clear();
+                }
                 let reason = told.reason.as_deref().unwrap_or("no reason is given");
                 self.event(Paint::Yellow, "REJECTED", &format!("an alert went to dead-letters: {reason}"));
             }
@@ -101,7 +107,7 @@ impl View {
             status: text(&incident["status"]).to_owned(),
             severity: text(&incident["severity"]).to_owned(),
             count,
-            label: format!("{}: {}", text(&incident["service_id"]), text(&incident["title"])),
+            label: label(incident),
         };
         let id = text(&incident["id"]).to_owned();
         let before = {
@@ -109,6 +115,7 @@ impl View {
             if state.incidents.len() >= REMEMBERED {
                 state.incidents.pop_first();
             }
+            state.last.clone_from(&id);
             let before = state.incidents.insert(id.clone(), now.clone());
             state.opened += u64::from(before.is_none());
             before
@@ -133,28 +140,43 @@ impl View {
         }
     }
 
+    /// Each rule that acted or ran, and the first of those that missed by one field.
     fn decision(&self, decision: &Value) {
+        let mut missed = Vec::new();
         for result in decision["results"].as_array().into_iter().flatten() {
-            let rule = match text(&result["rule"]) {
-                "" => "default_channels",
-                rule => rule,
+            let rule = rule_name(result);
+            let detail = text(&result["detail"]);
+            match text(&result["result"]) {
+                "acted" if detail.is_empty() => self.below(&format!("why   {rule}: `where` matches, `when` holds")),
+                "acted" => self.below(&format!("why   {rule}: {detail}")),
+                "when" => self.below(&format!("not   {rule}: its `when` is false")),
+                "where" => missed.push(format!("{rule}: {detail}")),
+                "already_acted" => {}
+                "after_occurrences" => self.below(&format!("not   {rule}: it waits, {detail}")),
+                other => self.below(&format!("not   {rule}: {} {detail}", other.replace('_', " "))),
+            }
+        }
+        if let Some(first) = missed.first() {
+            let more = match missed.len() {
+                1 => String::new(),
+                all => format!("; {} more missed by one field", all - 1),
             };
-            let why = match text(&result["result"]) {
-                "acted" => format!("{rule} acted: its `where` and `when` hold"),
-                "where" => format!("{rule} did not: {}", text(&result["detail"])),
-                "when" => format!("{rule} did not: its `when` is false"),
-                "already_acted" => continue,
-                other => format!("{rule}: {} {}", other.replace('_', " "), text(&result["detail"])),
-            };
-            self.below(&format!("why   {why}"));
+            self.below(&format!("not   {first}{more}"));
         }
     }
 
     fn notification(&self, action: &Value) {
-        self.state().pages += 1;
+        let about = {
+            let mut state = self.state();
+            state.pages += 1;
+            let id = text(&action["incident_id"]);
+            let same = state.last == id;
+            state.last = id.to_owned();
+            if same { String::new() } else { format!("{}  ", label(&action["incident"])) }
+        };
         let channel = &action["channel"];
         let config = &channel["config"];
-        let target = ["channel", "to", "url"].into_iter().find_map(|key| match &config[key] {
+        let target = ["channel", "recipients", "to", "url"].into_iter().find_map(|key| match &config[key] {
             Value::String(text) => Some(text.clone()),
             Value::Array(all) => Some(all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
             _ => None,
@@ -165,15 +187,10 @@ impl View {
             _ => String::new(),
         });
         let mention = config["mention"].as_str().map(|mention| format!(" {mention}")).unwrap_or_default();
-        let incident = &action["incident"];
-        let rule = match text(&action["rule"]) {
-            "" => "default_channels",
-            rule => rule,
-        };
+        let rule = rule_name(action);
         let head = self.paint(Paint::Blue, &format!("{kind} {target}{mention}"));
-        let about = format!("{}: {}", text(&incident["service_id"]), text(&incident["title"]));
         let rule = self.paint(Paint::Dim, &format!("[{rule}, on {}]", text(&action["event"])));
-        self.event(Paint::Red, "PAGE", &format!("{head}  {about}  {rule}"));
+        self.event(Paint::Red, "PAGE", &format!("→ {head}  {about}{rule}"));
     }
 
     /// The sums, at the bottom or as a line now and then.
@@ -219,7 +236,8 @@ impl View {
             "\nIn {} s: {sums}.\n\nHow to look further\n  \
              {url}/metrics was open while it ran: `incidentd demo --port {port}` and curl it\n  \
              incidentd schema incident        what a record looks like\n  \
-             incidentd rules check rules      the rules that decided, in rules/*.rhai: change one, check it, run the demo again\n  \
+             incidentd demo --rules rules     change a rule in rules/*.rhai while it runs, and see what it does\n  \
+             incidentd rules check rules      what is wrong with a rule, and where\n  \
              incidentd replay --help          your own alerts through the rules, without a broker\n  \
              docker compose up                the same on Apache Kafka, with Prometheus\n  \
              docs/operations.md               settings, topics, metrics, what to do when something fails",
@@ -256,12 +274,28 @@ impl View {
     }
 }
 
+fn rule_name(of: &Value) -> &str {
+    match text(&of["rule"]) {
+        "" => "default_channels",
+        rule => rule,
+    }
+}
+
 fn severity_paint(severity: &str) -> Paint {
     match severity {
         "critical" => Paint::Red,
         "high" => Paint::Yellow,
         "medium" => Paint::Blue,
         _ => Paint::Dim,
+    }
+}
+
+/// Service and title, with the model where one is named.
+fn label(incident: &Value) -> String {
+    let (service, title) = (text(&incident["service_id"]), text(&incident["title"]));
+    match text(&incident["labels"]["model_id"]) {
+        "" => format!("{service}: {title}"),
+        model => format!("{service}: {title} ({model})"),
     }
 }
 

@@ -140,9 +140,11 @@ fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
 /// Whatever the quick reader takes, the full one takes with the same meaning.
 fn agree(bytes: &[u8], settings: &Settings) -> Result<(), TestCaseError> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
-    let Some(quick) = quick::words(text, settings).and_then(|words| words.head(settings).ok()) else { return Ok(()) };
+    let Some(words) = quick::words(text, settings) else { return Ok(()) };
+    let Ok(quick) = words.head(settings) else { return Ok(()) };
     let map = native::parse(text, settings).map_err(TestCaseError::fail)?;
-    let full = native::words(&map, settings).and_then(|words| words.head(settings)).map_err(TestCaseError::fail)?;
+    let words = native::words(&map, settings).map_err(TestCaseError::fail)?;
+    let full = words.head(settings).map_err(TestCaseError::fail)?;
     let body = AlertBody::default;
     let [quick, full] = [&quick, &full].map(|head| {
         let alert = head.alert(ORIGIN, Time(0), settings, &body);
