@@ -1,6 +1,8 @@
 //! On a real Apache Kafka broker: exactly once whatever dies, and no record that stops a shard.
 
+mod aborts;
 mod audit;
+mod forwarder;
 mod kills;
 mod members;
 mod poison;
