@@ -7,5 +7,6 @@ mod cli;
 mod fidelity;
 mod kafka;
 mod rules;
+mod schemas;
 mod support;
 mod tidy;

@@ -17,6 +17,8 @@ mod shard;
 mod sources;
 mod step;
 mod store;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use changelog::StateRecord;

@@ -2,10 +2,12 @@
 
 use super::*;
 use serde_json::json;
-use std::fs;
 
-fn fixture(name: &str) -> Vec<u8> {
-    fs::read(format!("tests/fixtures/alertmanager/{name}")).expect(name)
+/// A recorded body, by its name.
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../tests/fixtures/alertmanager/", $name)).as_slice()
+    };
 }
 
 /// `service_id title severity status timestamp source startsAt` of each alert of a body.
@@ -38,9 +40,9 @@ fn every_recorded_body_gives_its_alerts() {
     let one = |line: String| vec![line];
     let group = "2026-11-23T16:03:38.552Z";
     let none = "2026-11-23T16:03:49.645Z";
-    for (name, expected) in [
+    for ((name, body), expected) in [
         (
-            "by_none.json",
+            ("by_none.json", fixture!("by_none.json")),
             vec![
                 format!("unknown | unnamed alert | medium firing {now} 1b9fba7f28927206 {none}"),
                 format!("unknown | NoService | medium firing {now} 62c4c09176c95ffe {none}"),
@@ -50,62 +52,77 @@ fn every_recorded_body_gives_its_alerts() {
             ],
         ),
         (
-            "firing_group.json",
+            ("firing_group.json", fixture!("firing_group.json")),
             vec![
                 format!("llm-inference-prod | HighLatency | critical firing {now} f23c738d60911846 {group}"),
                 format!("llm-inference-prod | HighLatency | high firing {now} 1a24bde42fff176a {group}"),
                 format!("llm-inference-prod | HighLatency | medium firing {now} aaba3ec71ada522b {group}"),
             ],
         ),
-        ("flap_1_firing.json", one(format!("f | HighLatency | high firing {now} d9b54a27605788a4 2026-11-23T16:04:05.458Z"))),
         (
-            "flap_2_resolved.json",
+            ("flap_1_firing.json", fixture!("flap_1_firing.json")),
+            one(format!("f | HighLatency | high firing {now} d9b54a27605788a4 2026-11-23T16:04:05.458Z")),
+        ),
+        (
+            ("flap_2_resolved.json", fixture!("flap_2_resolved.json")),
             one("f | HighLatency | high resolved 2026-11-23T16:04:06.474Z d9b54a27605788a4 2026-11-23T16:04:05.458Z".to_owned()),
         ),
-        ("flap_3_firing.json", one(format!("f | HighLatency | high firing {now} d9b54a27605788a4 2026-11-23T16:04:08.490Z"))),
         (
-            "from_prometheus_watchdog_firing.json",
+            ("flap_3_firing.json", fixture!("flap_3_firing.json")),
+            one(format!("f | HighLatency | high firing {now} d9b54a27605788a4 2026-11-23T16:04:08.490Z")),
+        ),
+        (
+            ("from_prometheus_watchdog_firing.json", fixture!("from_prometheus_watchdog_firing.json")),
             one(format!("unknown | Watchdog | medium firing {now} 448881ef475b9b26 2026-11-23T15:55:42.737Z")),
         ),
         (
-            "mixed.json",
+            ("mixed.json", fixture!("mixed.json")),
             vec![
                 format!("llm-inference-prod | HighLatency | critical resolved 2026-11-23T16:03:39.562Z f23c738d60911846 {group}"),
                 format!("llm-inference-prod | HighLatency | high firing {now} 1a24bde42fff176a {group}"),
                 format!("llm-inference-prod | HighLatency | medium firing {now} aaba3ec71ada522b {group}"),
             ],
         ),
-        ("repeat_first.json", one(format!("r | HighLatency | high firing {now} 0995b18bfe4a51c4 2026-11-23T16:03:59.401Z"))),
-        ("repeat_second.json", one(format!("r | HighLatency | high firing {now} 0995b18bfe4a51c4 2026-11-23T16:03:59.401Z"))),
         (
-            "resolved.json",
+            ("repeat_first.json", fixture!("repeat_first.json")),
+            one(format!("r | HighLatency | high firing {now} 0995b18bfe4a51c4 2026-11-23T16:03:59.401Z")),
+        ),
+        (
+            ("repeat_second.json", fixture!("repeat_second.json")),
+            one(format!("r | HighLatency | high firing {now} 0995b18bfe4a51c4 2026-11-23T16:03:59.401Z")),
+        ),
+        (
+            ("resolved.json", fixture!("resolved.json")),
             vec![
                 format!("llm-inference-prod | HighLatency | high resolved 2026-11-23T16:03:41.586Z 1a24bde42fff176a {group}"),
                 format!("llm-inference-prod | HighLatency | medium resolved 2026-11-23T16:03:41.586Z aaba3ec71ada522b {group}"),
             ],
         ),
         (
-            "truncated_mixed.json",
+            ("truncated_mixed.json", fixture!("truncated_mixed.json")),
             vec![
                 format!("llm-inference-prod | HighLatency | high firing {now} 8deeeb2fc3d5d944 2026-11-23T16:03:46.616Z"),
                 format!("llm-inference-prod | HighLatency | high firing {now} e69ea895190aaf91 2026-11-23T16:03:46.616Z"),
             ],
         ),
-        ("unusual_labels_200.json", one("0: labels: 203 of them; at most 64 are taken (limits.labels)".to_owned())),
         (
-            "unusual_unicode_values.json",
+            ("unusual_labels_200.json", fixture!("unusual_labels_200.json")),
+            one("0: labels: 203 of them; at most 64 are taken (limits.labels)".to_owned()),
+        ),
+        (
+            ("unusual_unicode_values.json", fixture!("unusual_unicode_values.json")),
             one(format!(
                 "платежи-服务-😀 | Unusual unicode_values | medium firing {now} b19ae4377a229123 2026-11-23T16:03:52.238Z"
             )),
         ),
     ] {
-        assert_eq!(lines(&fixture(name)), expected, "{name}");
+        assert_eq!(lines(body), expected, "{name}");
     }
 }
 
 #[test]
 fn the_mapping_is_the_seeds() {
-    let items = read(&fixture("firing_group.json"));
+    let items = read(fixture!("firing_group.json"));
     let Read::Alert(seen) = &items[0] else { panic!("{items:?}") };
     assert_eq!(seen.fingerprint, joined("llm-inference-prod|model_performance|gpt-4|production|HighLatency"));
     assert_eq!((seen.body.description.as_str(), seen.body.category.as_str()), ("p95 latency is 7.2 s", "model_performance"));
@@ -129,7 +146,7 @@ fn the_mapping_is_the_seeds() {
 #[test]
 fn an_element_alone_reads_as_it_does_in_its_body() {
     let settings = Settings::default();
-    for item in read(&fixture("mixed.json")) {
+    for item in read(fixture!("mixed.json")) {
         let Read::Alert(seen) = item else { panic!("{item:?}") };
         let alone = read_as(Some(Form::Element), Some(&seen.bytes), &settings);
         assert_eq!(alone, [Read::Alert(Box::new(Seen { index: ORIGIN.index, ..*seen }))]);
@@ -271,7 +288,7 @@ fn the_shape_tells_what_it_is() {
 
 #[test]
 fn the_event_recorder_is_understood() {
-    let records = fixture("event_recorder.jsonl");
+    let records = fixture!("event_recorder.jsonl");
     let mut found = Vec::new();
     for record in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         found.extend(lines(record));

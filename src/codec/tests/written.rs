@@ -271,16 +271,3 @@ fn the_reader_of_incidents_refuses_what_is_none() {
         assert!(read_incident(wrong).is_err_and(|error| error.starts_with("not an incident: ")));
     }
 }
-
-#[test]
-fn every_schema_is_listed_under_its_own_name() {
-    let mut files: Vec<_> = std::fs::read_dir("schemas").expect("the folder").map(|file| file.expect("a file").path()).collect();
-    files.sort();
-    let stems = files.iter().filter_map(|file| file.file_stem()?.to_str()).collect::<Vec<_>>();
-    assert_eq!(stems, SCHEMAS.map(|(name, _)| name));
-    for (name, text) in SCHEMAS.iter().filter(|(name, _)| *name != "asyncapi") {
-        let schema: Value = serde_json::from_str(text).expect(name);
-        assert!(schema["$id"].as_str().is_some_and(|id| id.ends_with(&format!("/{name}.json"))), "{name}");
-        assert!(jsonschema::meta::is_valid(&schema), "{name}");
-    }
-}
