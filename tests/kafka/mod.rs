@@ -1,7 +1,9 @@
 //! On a real Apache Kafka broker: exactly once whatever dies, and no record that stops a shard.
 
+mod aborts;
 mod audit;
 mod backlog;
+mod forwarder;
 mod kills;
 mod members;
 mod poison;
