@@ -188,8 +188,9 @@ impl GroupConsumer {
                 }
             }
         }
-        // From the end, paused: nothing is fetched before `start` says from where.
-        let list = self.list(slots.iter().map(|slot| (*slot, Offset::End)))?;
+        // Paused: nothing is read before `start` says from where. An absolute offset, for a logical one such as the end is
+        // asked of the broker, and an answer that comes after `start` would set the position once more, over records unread.
+        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Offset(0))))?;
         self.consumer.assign(&list).map_err(|error| Error::from_kafka(doing, &error))?;
         self.pause(slots)
     }
