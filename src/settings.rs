@@ -18,6 +18,14 @@ pub fn engine(config: &Config) -> engine::Settings {
         max_sources: config.limits.sources,
         max_open: config.limits.open_incidents,
         max_closed: config.limits.closed_ids,
+        hold: config.correlation.hold,
+        orphan_grace: config.correlation.orphan_grace,
+        flapping_reopens: u64::from(config.flapping.reopens),
+        flapping_stable: config.flapping.stable,
+        max_silences: config.limits.silences,
+        max_related: config.limits.related,
+        max_receipts: config.limits.receipts,
+        max_digest: config.limits.digest_incidents,
         default_channels: default_channels(config),
     }
 }

@@ -1,7 +1,7 @@
 //! An action as JSON: the envelope that all kinds share, and what each adds (SPEC 3.5).
 
 use crate::codec::incident::{Shown, fitting, json};
-use crate::model::{Action, ActionId, ActionKind, Channel, IncidentId, RuleEvent, Time};
+use crate::model::{Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, Person, Remedy, RuleEvent, Time};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -20,7 +20,49 @@ struct Wire<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum More<'a> {
-    Notification { channel: &'a Channel },
+    Notification {
+        channel: &'a Channel,
+    },
+    Digest {
+        channel: &'a Channel,
+        incidents: &'a [DigestEntry],
+        incident_ids: Vec<IncidentId>,
+        #[serde(skip_serializing_if = "is_zero")]
+        more: u64,
+    },
+    Escalation {
+        policy: &'a str,
+        level: u32,
+        repeat: u32,
+        targets: &'a [Person],
+    },
+    Remediation {
+        actions: &'a [Remedy],
+        attempt: u32,
+        verify_until: Time,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approval: Option<&'a str>,
+    },
+}
+
+fn is_zero(more: &u64) -> bool {
+    *more == 0
+}
+
+fn more(kind: &ActionKind) -> More<'_> {
+    match kind {
+        ActionKind::Notification { channel } => More::Notification { channel },
+        ActionKind::Digest { channel, incidents, more } => {
+            let incident_ids = incidents.iter().map(|incident| incident.id).collect();
+            More::Digest { channel, incidents, incident_ids, more: *more }
+        }
+        ActionKind::Escalation { policy, level, repeat, targets } => {
+            More::Escalation { policy, level: *level, repeat: *repeat, targets }
+        }
+        ActionKind::Remediation { actions, attempt, verify_until, approval } => {
+            More::Remediation { actions, attempt: *attempt, verify_until: *verify_until, approval: approval.as_deref() }
+        }
+    }
 }
 
 /// The value of an action's record, at most `most` bytes long.
@@ -33,9 +75,7 @@ pub fn action(action: &Action, most: usize) -> Vec<u8> {
             rule: &action.rule,
             event: action.event,
             created_at: action.created_at,
-            more: match &action.kind {
-                ActionKind::Notification { channel } => More::Notification { channel },
-            },
+            more: more(&action.kind),
             incident: Shown(&action.incident, extent),
         })
     })

@@ -28,6 +28,7 @@ pub fn write_output(output: &Output, settings: &Settings) -> Option<OutRecord> {
             value: Some(action::action(action, most)),
             headers: Vec::new(),
         },
+        Output::Silence(_) | Output::SilenceGone(_) | Output::Fact { .. } => return None,
         Output::Unrouted(_) | Output::Evaluated { .. } => return None,
     })
 }

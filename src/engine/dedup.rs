@@ -45,20 +45,7 @@ mod tests {
     use crate::model::time::MINUTE;
 
     fn settings(anchor_last_seen: bool) -> Settings {
-        Settings {
-            partitions: 1,
-            publish_interval: 10_000,
-            window: 15 * MINUTE,
-            anchor_last_seen,
-            reopen_within: 5 * MINUTE,
-            stale_after: 0,
-            close_after: 0,
-            keep_closed: 0,
-            max_sources: 1_000,
-            max_open: 1_000,
-            max_closed: 1_000,
-            default_channels: Vec::new(),
-        }
+        Settings { anchor_last_seen, ..Settings::default() }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! An incident's life as alerts and time drive it: opened, counted, raised, reopened, resolved, closed (SPEC 4.3).
 
-use crate::engine::Settings;
 use crate::engine::book::Book;
 use crate::engine::dedup::{Fit, Span, fit};
 use crate::engine::entry::{Counts, Entry, Full, Slot};
@@ -8,6 +7,7 @@ use crate::engine::notify::Occasion;
 use crate::engine::shard::Shard;
 use crate::engine::sources::{Signal, Sources};
 use crate::engine::step::{Change, Step};
+use crate::engine::{Outcome, Settings};
 use crate::model::{
     Alert, AlertBody, AlertOutcome, AlertStatus, CurrentValue, Fingerprint, Incident, IncidentId, Output, RuleEvent, Severity,
     Status, Time, TimelineEvent, number,
@@ -18,46 +18,50 @@ use std::sync::Arc;
 /// The `dedup_key` of the incident that stands for all that a full shard cannot hold (SPEC 6, limits).
 const OVERFLOW_KEY: &str = "incidentd:overflow";
 
+/// What became of an alert, and of which incident it is now a part.
+type Fate = (AlertOutcome, Option<IncidentId>);
+
 fn signal<'a>(alert: &'a Alert<'a>) -> Signal<'a> {
     Signal { name: alert.source.as_deref(), at: alert.timestamp, starts_at: alert.starts_at }
 }
 
 impl Shard {
-    pub(super) fn alert<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> AlertOutcome {
-        match alert.status {
+    pub(super) fn alert<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Outcome {
+        let (outcome, incident) = match alert.status {
             AlertStatus::Firing => self.firing(now, alert, step),
             AlertStatus::Resolved => self.resolution(now, alert, step),
-        }
+        };
+        Outcome::Alert { outcome, incident }
     }
 
-    fn firing<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> AlertOutcome {
+    fn firing<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
         let signal = signal(alert);
         if signal.starts_at.is_some()
             && let Some((slot, entry)) = self.of(alert).find(|(_, entry)| entry.status.fires() && entry.sources.hold(signal))
         {
             let counts = counts_after(entry, alert, now, 0);
             self.count(now, slot, entry, counts, Some(signal), step);
-            return AlertOutcome::Refreshed;
+            return (AlertOutcome::Refreshed, Some(entry.id));
         }
         let found = self.of(alert).map(|(slot, entry)| (slot, entry, fit(alert.timestamp, span(entry), &self.settings)));
         match found.into_iter().find(|(.., fit)| *fit != Fit::Outside) {
             Some((slot, entry, Fit::Reopens)) => {
                 self.reopen(now, slot, entry, alert, step);
-                AlertOutcome::Reopened
+                (AlertOutcome::Reopened, Some(entry.id))
             }
             Some((slot, entry, Fit::CountsOnly)) => {
                 let counts = counts_after(entry, alert, now, 1);
                 self.count(now, slot, entry, counts, None, step);
-                AlertOutcome::Merged
+                (AlertOutcome::Merged, Some(entry.id))
             }
             Some((slot, entry, _)) => {
                 self.merge(now, slot, entry, alert, step);
-                AlertOutcome::Merged
+                (AlertOutcome::Merged, Some(entry.id))
             }
             None if self.store.len() >= self.settings.max_open => self.overflow(now, alert, step),
             None => {
-                self.create(now, alert, alert.fingerprint, (alert.body)(), alert.severity, step);
-                AlertOutcome::Created
+                let id = self.create(now, alert, alert.fingerprint, (alert.body)(), alert.severity, step);
+                (AlertOutcome::Created, Some(id))
             }
         }
     }
@@ -138,13 +142,13 @@ impl Shard {
     }
 
     /// A shard that is full counts a service's further incidents in one, which pages.
-    fn overflow<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> AlertOutcome {
+    fn overflow<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
         let fingerprint = Fingerprint::of_dedup_key(OVERFLOW_KEY);
         let mut held = self.store.of_identity(&alert.service_id, &fingerprint);
         if let Some((slot, entry)) = held.find(|(_, entry)| entry.status.fires()) {
             let counts = Counts { current_value: f64::NAN, ..counts_after(entry, alert, now, 1) };
             self.count(now, slot, entry, counts, Some(Signal { name: None, at: alert.timestamp, starts_at: None }), step);
-            return AlertOutcome::Merged;
+            return (AlertOutcome::Merged, Some(entry.id));
         }
         let body = AlertBody {
             title: format!(
@@ -156,8 +160,8 @@ impl Shard {
             dedup_key: Some(OVERFLOW_KEY.to_owned()),
             ..AlertBody::default()
         };
-        self.create(now, alert, fingerprint, body, Severity::Critical, step);
-        AlertOutcome::Created
+        let id = self.create(now, alert, fingerprint, body, Severity::Critical, step);
+        (AlertOutcome::Created, Some(id))
     }
 
     fn create<'a>(
@@ -168,7 +172,7 @@ impl Shard {
         body: AlertBody,
         severity: Severity,
         step: &mut Step<'a>,
-    ) {
+    ) -> IncidentId {
         let at = alert.timestamp;
         let overflow = body.dedup_key.as_deref() == Some(OVERFLOW_KEY);
         let incident = Incident {
@@ -222,18 +226,20 @@ impl Shard {
         full.incident.note(at, TimelineEvent::Triggered, None, Value::Null);
         let snapshot = full.publish(now, step);
         self.tell(&mut full, &snapshot, Occasion { event: RuleEvent::Triggered, at: now, now }, step);
+        let id = full.incident.id;
         step.changes.push(Change::Put { slot: None, full: Box::new(full) });
+        id
     }
 
     /// A `resolved` alert: each firing incident of the identity for itself.
-    fn resolution<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> AlertOutcome {
-        let mut outcome = AlertOutcome::Ignored;
+    fn resolution<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+        let mut outcome = (AlertOutcome::Ignored, None);
         for (slot, entry) in self.of(alert).filter(|(_, entry)| entry.status.fires()) {
             let mut sources = entry.sources.clone();
             if !sources.resolve(signal(alert)) {
                 continue;
             }
-            outcome = AlertOutcome::Resolved;
+            outcome = (AlertOutcome::Resolved, Some(entry.id));
             let Some(mut full) = unpack(entry) else { continue };
             let silent = sources.are_silent();
             full.sources = sources;

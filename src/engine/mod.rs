@@ -8,8 +8,11 @@
 mod book;
 mod changelog;
 mod closed;
+mod command;
+mod context;
 mod dedup;
 mod entry;
+mod facts;
 mod lifecycle;
 mod notify;
 mod services;
@@ -25,7 +28,9 @@ pub use changelog::StateRecord;
 pub use shard::Shard;
 pub use timers::Timers;
 
-use crate::model::{Alert, Channel, time::Millis};
+use crate::model::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+use crate::model::{Alert, AlertOutcome, Channel, Command, Fact, Incident, IncidentId, Origin, ServiceEvent, Time};
+use std::sync::Arc;
 
 /// What of the configuration the engine goes by.
 #[derive(Clone, Debug)]
@@ -44,10 +49,78 @@ pub struct Settings {
     pub max_sources: usize,
     pub max_open: usize,
     pub max_closed: usize,
+    /// Wall time before anything is said of a new incident whose service has dependencies; 0: off.
+    pub hold: Millis,
+    pub orphan_grace: Millis,
+    /// Reopenings an hour past which an incident is flapping; 0: off.
+    pub flapping_reopens: u64,
+    pub flapping_stable: Millis,
+    pub max_silences: usize,
+    pub max_related: usize,
+    pub max_receipts: usize,
+    pub max_digest: usize,
     pub default_channels: Vec<Channel>,
 }
 
+impl Default for Settings {
+    /// The SPEC's (6), for a cluster of one partition.
+    fn default() -> Settings {
+        Settings {
+            partitions: 1,
+            publish_interval: 10 * SECOND,
+            window: 15 * MINUTE,
+            anchor_last_seen: false,
+            reopen_within: 5 * MINUTE,
+            stale_after: 24 * HOUR,
+            close_after: 24 * HOUR,
+            keep_closed: 7 * DAY,
+            max_sources: 1_000,
+            max_open: 500_000,
+            max_closed: 1_000_000,
+            hold: 2 * SECOND,
+            orphan_grace: 6 * MINUTE,
+            flapping_reopens: 5,
+            flapping_stable: 15 * MINUTE,
+            max_silences: 1_000,
+            max_related: 20,
+            max_receipts: 100,
+            max_digest: 500,
+            default_channels: Vec::new(),
+        }
+    }
+}
+
 /// One thing that a shard is told. All but time comes from a record of its partitions.
+#[derive(Clone, Copy)]
 pub enum Input<'a> {
     Alert(&'a Alert<'a>),
+    /// `origin`, `at`: the record's coordinates and Kafka timestamp.
+    Command {
+        command: &'a Command,
+        origin: Origin,
+        at: Time,
+    },
+    Event(&'a ServiceEvent),
+    Fact(&'a Fact),
+}
+
+/// What became of an input.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// `incident`: the one that it went into.
+    Alert { outcome: AlertOutcome, incident: Option<IncidentId> },
+    /// Carried out, or true already; the incident that it was about.
+    Done(Option<Arc<Incident>>),
+    /// A receipt or result for an incident that is closed or unknown, an event too old to matter: counted.
+    Ignored,
+    /// To `dead-letters`.
+    Refused(Refusal),
+}
+
+/// Why a command cannot be carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// As HTTP has it: 404 unknown, 409 not from here, 422 wrong in itself.
+    pub status: u16,
+    pub reason: String,
 }

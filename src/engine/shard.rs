@@ -7,8 +7,8 @@ use crate::engine::entry::{Dirty, Slot};
 use crate::engine::step::{Change, Step};
 use crate::engine::store::Store;
 use crate::engine::timers::Timers;
-use crate::engine::{Input, Settings};
-use crate::model::{AlertOutcome, Output, Severity, Status, Time};
+use crate::engine::{Input, Outcome, Settings};
+use crate::model::{Output, Severity, Status, Time};
 use crate::rules::RuleSet;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl Shard {
     }
 
     /// Takes one input at wall time `now`; what it says is appended to `out`.
-    pub fn process(&mut self, now: Time, input: Input<'_>, out: &mut Vec<Output>) -> AlertOutcome {
+    pub fn process(&mut self, now: Time, input: Input<'_>, out: &mut Vec<Output>) -> Outcome {
         let mut step = Step { changes: SmallVec::new(), outputs: out };
         let outcome = self.step(now, input, &mut step);
         self.apply(step.changes);
@@ -65,9 +65,12 @@ impl Shard {
     }
 
     /// Decides what an input does; changes nothing.
-    pub fn step<'a>(&self, now: Time, input: Input<'a>, step: &mut Step<'a>) -> AlertOutcome {
+    pub fn step<'a>(&self, now: Time, input: Input<'a>, step: &mut Step<'a>) -> Outcome {
         match input {
             Input::Alert(alert) => self.alert(now, alert, step),
+            Input::Command { command, origin, at } => self.command(now, command, origin, at, step),
+            Input::Event(event) => self.service_event(now, event, step),
+            Input::Fact(fact) => self.fact(now, fact, step),
         }
     }
 

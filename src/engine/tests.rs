@@ -12,8 +12,6 @@ use std::sync::Arc;
 
 fn settings() -> Settings {
     Settings {
-        partitions: 1,
-        publish_interval: 10_000,
         window: 60 * MINUTE,
         anchor_last_seen: true,
         reopen_within: 5 * MINUTE,
@@ -23,7 +21,7 @@ fn settings() -> Settings {
         max_sources: 10,
         max_open: 1_000,
         max_closed: 1_000,
-        default_channels: Vec::new(),
+        ..Settings::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What incidentd decides to do: the records that others carry out (SPEC 3.5).
 
-use crate::model::{ActionId, Incident, Metadata, RuleEvent, Time, Topic};
+use crate::model::{ActionId, Incident, IncidentId, Metadata, Person, Remedy, RuleEvent, Severity, Status, Time, Topic};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -20,19 +20,60 @@ pub struct Action {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum ActionKind {
-    Notification { channel: Channel },
+    Notification {
+        channel: Channel,
+    },
+    /// A notification about several incidents; the envelope's is the newest of them.
+    Digest {
+        channel: Channel,
+        incidents: Vec<DigestEntry>,
+        /// How many more there were, past the limit.
+        more: u64,
+    },
+    Escalation {
+        policy: String,
+        /// 0 is the first.
+        level: u32,
+        /// 0: the first run through the levels.
+        repeat: u32,
+        targets: Vec<Person>,
+    },
+    Remediation {
+        /// In order.
+        actions: Vec<Remedy>,
+        /// 1 is the first.
+        attempt: u32,
+        verify_until: Time,
+        /// Who approved it, where the rule asks for approval.
+        approval: Option<String>,
+    },
+}
+
+/// An incident of a digest.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DigestEntry {
+    pub id: IncidentId,
+    pub title: String,
+    pub severity: Severity,
+    pub status: Status,
+    pub service_id: String,
+    pub occurrence_count: u64,
 }
 
 impl ActionKind {
     pub fn name(&self) -> &'static str {
         match self {
-            ActionKind::Notification { .. } => "notification",
+            ActionKind::Notification { .. } | ActionKind::Digest { .. } => "notification",
+            ActionKind::Escalation { .. } => "escalation",
+            ActionKind::Remediation { .. } => "remediation",
         }
     }
 
     pub fn topic(&self) -> Topic {
         match self {
-            ActionKind::Notification { .. } => Topic::Notifications,
+            ActionKind::Notification { .. } | ActionKind::Digest { .. } => Topic::Notifications,
+            ActionKind::Escalation { .. } => Topic::Escalations,
+            ActionKind::Remediation { .. } => Topic::Remediations,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a shard says, before `codec` makes records of it.
 
-use crate::model::{Action, Decision, Incident, IncidentId};
+use crate::model::{Action, Decision, Fact, Incident, IncidentId, Silence};
 use std::sync::Arc;
 
 /// What a shard says; `codec::output` makes records of it.
@@ -12,6 +12,15 @@ pub enum Output {
     IncidentGone(IncidentId),
     Action(Action),
     Decision(Decision),
+    /// To `silences`.
+    Silence(Silence),
+    /// A tombstone to `silences`.
+    SilenceGone(String),
+    /// To the inbox of partition `to`.
+    Fact {
+        to: u32,
+        fact: Fact,
+    },
     /// A critical or high incident that no rule acted for went to `default_channels` (counts in `incidents_unrouted_total`).
     Unrouted(IncidentId),
     /// One rule was evaluated for one event: the labels of `rule_evaluations_total{rule,result}`.

@@ -10,7 +10,7 @@ mod log;
 pub use line::{Line, parse_moment};
 
 use crate::codec::{self, AlertRecord, Item, OutRecord};
-use crate::engine::{self, Input, Shard};
+use crate::engine::{self, Input, Outcome, Shard};
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home::home};
 use crate::rules::{Diagnostic, Limits, RuleSet, RuleSource};
 use log::StateLog;
@@ -133,7 +133,9 @@ impl Replay {
                 Item::Alert { alert, .. } => {
                     let home = home(alert.service_id.as_bytes(), partitions);
                     let shard = shards.entry(home).or_insert_with(|| Shard::new(home, Arc::clone(settings), Rc::clone(rules)));
-                    let outcome = shard.process(now, Input::Alert(alert), &mut pending.outputs);
+                    let Outcome::Alert { outcome, .. } = shard.process(now, Input::Alert(alert), &mut pending.outputs) else {
+                        return;
+                    };
                     *pending.outcomes.entry(outcome).or_default() += 1;
                 }
                 Item::Rejected { index, reason, bytes } => rejected.push((index, reason, bytes.to_vec(), pending.outputs.len())),

@@ -1,7 +1,7 @@
 //! A record into its lane: alerts to the shard, alerts of other shards to the inbox, the rest to `dead-letters`.
 
 use crate::codec::{self, AlertRecord, DeadLetter, Form, Item};
-use crate::engine::{Input, Shard};
+use crate::engine::{Input, Outcome, Shard};
 use crate::kafka::Record;
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home};
 use crate::worker::forward::{self, forward};
@@ -54,7 +54,9 @@ impl Lane {
                 if self.home == Some(to)
                     && let Some(shard) = &mut self.shard
                 {
-                    let outcome = shard.process(moment.now, Input::Alert(alert), &mut self.said);
+                    let Outcome::Alert { outcome, .. } = shard.process(moment.now, Input::Alert(alert), &mut self.said) else {
+                        return;
+                    };
                     self.counts.alerts[outcome as usize] += 1;
                     if matches!(outcome, AlertOutcome::Created | AlertOutcome::Reopened | AlertOutcome::Resolved) {
                         self.urgent = true;
@@ -130,7 +132,12 @@ impl Lane {
                 }
                 Output::Unrouted(_) => self.counts.unrouted += 1,
                 Output::Evaluated { rule, result } => *self.counts.evaluations.entry((rule, result)).or_default() += 1,
-                Output::Incident(_) | Output::IncidentGone(_) | Output::Decision(_) => {}
+                Output::Fact { .. } => self.urgent = true,
+                Output::Incident(_)
+                | Output::IncidentGone(_)
+                | Output::Decision(_)
+                | Output::Silence(_)
+                | Output::SilenceGone(_) => {}
             }
         }
         if acted {
