@@ -24,7 +24,7 @@ fn refused(status: u16, reason: String) -> Refusal {
 }
 
 impl Shard {
-    pub(super) fn command(&self, now: Time, command: &Command, at: Time, step: &mut Step<'_>) -> Outcome {
+    pub(super) fn command(&self, now: Time, command: &Command, at: Time, step: &mut Step<'_, '_>) -> Outcome {
         let done = match command {
             Command::Silence(silence) => self.silence(now, silence, step).map(|()| Outcome::Done(None)),
             Command::ExpireSilence { id, .. } => self.expire_silence(now, id, at, step).map(|()| Outcome::Done(None)),
@@ -41,7 +41,7 @@ impl Shard {
         id: IncidentId,
         act: &IncidentCommand,
         spoken: Spoken<'_>,
-        step: &mut Step<'_>,
+        step: &mut Step<'_, '_>,
     ) -> Result<Outcome, Refusal> {
         let report = matches!(act, IncidentCommand::RemediationResult { .. } | IncidentCommand::DeliveryReceipt { .. });
         let found = self.store.find_id(id).and_then(|slot| self.store.get(slot).map(|entry| (slot, entry)));
@@ -109,7 +109,7 @@ impl Shard {
     }
 
     /// To a status that a person has brought about.
-    fn advance(&self, full: &mut Full, next: Status, spoken: Spoken<'_>, step: &mut Step<'_>) -> Result<(), Refusal> {
+    fn advance(&self, full: &mut Full, next: Status, spoken: Spoken<'_>, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         let before = full.incident.status;
         if before == next {
             return Ok(());
@@ -142,7 +142,7 @@ impl Shard {
         self.escalation_after(full, spoken.now);
     }
 
-    fn resolve_by(&self, full: &mut Full, resolution: Option<&str>, spoken: Spoken<'_>, step: &mut Step<'_>) {
+    fn resolve_by(&self, full: &mut Full, resolution: Option<&str>, spoken: Spoken<'_>, step: &mut Step<'_, '_>) {
         if full.incident.acknowledged_at.is_none() && full.incident.status == Status::Triggered {
             full.incident.acknowledged_at = Some(spoken.at);
             full.incident.acknowledged_by = spoken.user.map(str::to_owned);
@@ -154,7 +154,7 @@ impl Shard {
         self.resolve(full, spoken.now, spoken.at, spoken.now, resolution, spoken.user, step);
     }
 
-    fn reopen_by(&self, full: &mut Full, spoken: Spoken<'_>, step: &mut Step<'_>) -> Result<(), Refusal> {
+    fn reopen_by(&self, full: &mut Full, spoken: Spoken<'_>, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         match full.incident.status {
             Status::Triggered => return Ok(()),
             Status::Resolved => {}
@@ -167,7 +167,7 @@ impl Shard {
         Ok(())
     }
 
-    fn snooze(&self, full: &mut Full, length: Millis, spoken: Spoken<'_>, step: &mut Step<'_>) -> Result<(), Refusal> {
+    fn snooze(&self, full: &mut Full, length: Millis, spoken: Spoken<'_>, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         if !full.incident.status.fires() {
             return Err(refused(409, format!("it is {}: there is nothing to snooze", full.incident.status)));
         }
@@ -196,8 +196,8 @@ impl Shard {
         root: IncidentId,
         is_duplicate: bool,
         full: &Full,
-        step: &mut Step<'_>,
-        each: &mut dyn FnMut(&Shard, &mut Full, &mut Step<'_>),
+        step: &mut Step<'_, '_>,
+        each: &mut dyn FnMut(&Shard, &mut Full, &mut Step<'_, '_>),
     ) {
         for (slot, mut duplicate) in self.duplicates(root, is_duplicate, full) {
             if duplicate.incident.status.fires() {
@@ -208,7 +208,7 @@ impl Shard {
         }
     }
 
-    fn close_duplicates(&self, root: IncidentId, is_duplicate: bool, full: &Full, spoken: Spoken<'_>, step: &mut Step<'_>) {
+    fn close_duplicates(&self, root: IncidentId, is_duplicate: bool, full: &Full, spoken: Spoken<'_>, step: &mut Step<'_, '_>) {
         for (slot, mut duplicate) in self.duplicates(root, is_duplicate, full) {
             self.close(slot, &mut duplicate, spoken.user, spoken.note, spoken.at, spoken.now, step);
         }
@@ -224,7 +224,7 @@ impl Shard {
         said: Option<&str>,
         at: Time,
         now: Time,
-        step: &mut Step<'_>,
+        step: &mut Step<'_, '_>,
     ) -> std::sync::Arc<crate::model::Incident> {
         full.incident.status = Status::Closed;
         full.incident.snoozed_until = None;

@@ -49,7 +49,7 @@ fn newest(context: &ServiceContext) -> Option<Time> {
 }
 
 impl Shard {
-    pub(super) fn service_event(&self, event: &ServiceEvent, step: &mut Step<'_>) -> Outcome {
+    pub(super) fn service_event(&self, event: &ServiceEvent, step: &mut Step<'_, '_>) -> Outcome {
         let mut context = self.contexts.get(&event.service_id).map_or_else(ServiceContext::default, |held| (**held).clone());
         match &event.body {
             EventBody::Change(change) => {

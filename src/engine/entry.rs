@@ -237,7 +237,8 @@ impl Full {
 
     pub fn muted(&self) -> bool {
         let incident = &self.incident;
-        let mutes = !incident.silenced_by.is_empty() || incident.snoozed_until.is_some() || self.book.flapping.quiet_until.is_some();
+        let mutes =
+            !incident.silenced_by.is_empty() || incident.snoozed_until.is_some() || self.book.flapping.quiet_until.is_some();
         incident.status.fires() && mutes
     }
 

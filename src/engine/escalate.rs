@@ -32,7 +32,7 @@ impl Shard {
         snapshot: Arc<Incident>,
         _occasion: Occasion,
         _said: &mut Said,
-        _step: &mut Step<'_>,
+        _step: &mut Step<'_, '_>,
     ) -> Arc<Incident> {
         snapshot
     }
@@ -44,18 +44,18 @@ impl Shard {
         snapshot: Arc<Incident>,
         _occasion: Occasion,
         _said: &mut Said,
-        _step: &mut Step<'_>,
+        _step: &mut Step<'_, '_>,
     ) -> Arc<Incident> {
         snapshot
     }
 
     /// The time of the next level has come.
-    pub(super) fn escalation_due(&self, full: &mut Full, _due: Time, now: Time, step: &mut Step<'_>) {
+    pub(super) fn escalation_due(&self, full: &mut Full, _due: Time, now: Time, step: &mut Step<'_, '_>) {
         full.publish(now, step);
     }
 
     /// The command `escalate`: the next level now.
-    pub(super) fn escalate_now(&self, _full: &mut Full, _now: Time, _step: &mut Step<'_>) -> Result<(), Refusal> {
+    pub(super) fn escalate_now(&self, _full: &mut Full, _now: Time, _step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         Err(Refusal { status: 409, reason: "no escalation is under way".to_owned() })
     }
 

@@ -6,7 +6,7 @@ use crate::engine::step::{Change, Step};
 use crate::model::{Fact, Time};
 
 impl Shard {
-    pub(super) fn fact(&self, now: Time, fact: &Fact, step: &mut Step<'_>) -> Outcome {
+    pub(super) fn fact(&self, now: Time, fact: &Fact, step: &mut Step<'_, '_>) -> Outcome {
         match fact {
             Fact::Upstream(upstream) => {
                 if self.upstreams.is_news(upstream) {

@@ -33,7 +33,7 @@ impl Shard {
     }
 
     /// A new incident, once nothing holds it any more.
-    pub(super) fn begin(&self, full: &mut Full, snapshot: Arc<Incident>, at: Time, now: Time, step: &mut Step<'_>) {
+    pub(super) fn begin(&self, full: &mut Full, snapshot: Arc<Incident>, at: Time, now: Time, step: &mut Step<'_, '_>) {
         full.book.stage = Stage::Open;
         let occasion = Occasion { event: RuleEvent::Triggered, at, now };
         let mut said = Said::default();
@@ -54,7 +54,7 @@ impl Shard {
         mut snapshot: Arc<Incident>,
         occasion: Occasion,
         mut said: Said,
-        step: &mut Step<'_>,
+        step: &mut Step<'_, '_>,
     ) {
         if self.mute(full).is_none() && full.incident.status == Status::Triggered {
             snapshot = self.start_escalation(full, snapshot, occasion, &mut said, step);
@@ -63,7 +63,7 @@ impl Shard {
     }
 
     /// Begins an epoch: `event` stands for `triggered` in it (SPEC 4.5).
-    pub(super) fn new_epoch(&self, full: &mut Full, occasion: Occasion, step: &mut Step<'_>) {
+    pub(super) fn new_epoch(&self, full: &mut Full, occasion: Occasion, step: &mut Step<'_, '_>) {
         full.book.open_epoch();
         full.book.escalation = None;
         let snapshot = full.publish(occasion.now, step);
@@ -75,11 +75,16 @@ impl Shard {
     }
 
     /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before.
-    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_>) {
+    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) {
         let is = full.incident.suppressed || !full.incident.silenced_by.is_empty();
         if is && !was {
             full.book.owed.clear();
-            full.incident.note(at, if full.incident.suppressed { TimelineEvent::Suppressed } else { TimelineEvent::Silenced }, None, Value::Null);
+            full.incident.note(
+                at,
+                if full.incident.suppressed { TimelineEvent::Suppressed } else { TimelineEvent::Silenced },
+                None,
+                Value::Null,
+            );
             if full.incident.suppressed {
                 full.book.escalation = None;
             }
@@ -94,7 +99,7 @@ impl Shard {
     }
 
     /// Says what was to be said while it was snoozed or all was held back.
-    pub(super) fn pay(&self, full: &mut Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn pay(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let snapshot = full.publish(now, step);
         for event in std::mem::take(&mut full.book.owed) {
             let occasion = Occasion { event, at: now, now };
@@ -111,7 +116,7 @@ impl Shard {
     }
 
     /// The severity has risen: another policy may be due, and rules that it enters now.
-    pub(super) fn raised(&self, full: &mut Full, mut snapshot: Arc<Incident>, occasion: Occasion, step: &mut Step<'_>) {
+    pub(super) fn raised(&self, full: &mut Full, mut snapshot: Arc<Incident>, occasion: Occasion, step: &mut Step<'_, '_>) {
         let mut said = Said::default();
         if self.mute(full).is_none() && full.incident.status == Status::Triggered {
             snapshot = self.choose_escalation_again(full, snapshot, occasion, &mut said, step);
@@ -120,7 +125,7 @@ impl Shard {
     }
 
     /// A reopening, by an alert or a person: an epoch, or, one too many within the hour, quiet (SPEC 4.5).
-    pub(super) fn reopened(&self, full: &mut Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn reopened(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let flapping = &mut full.book.flapping;
         flapping.reopened.retain(|at| now - *at < HOUR);
         flapping.reopened.push(now);
@@ -147,7 +152,7 @@ impl Shard {
     }
 
     /// It has been stable for long enough.
-    pub(super) fn settled(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_>) {
+    pub(super) fn settled(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
         full.book.flapping = Default::default();
         if full.incident.status.fires() {
             self.new_epoch(full, Occasion { event: RuleEvent::Reopened, at, now }, step);
@@ -157,12 +162,12 @@ impl Shard {
     }
 
     /// Into the store at the end of the step; the shards of dependent services hear what they must know.
-    pub(super) fn save(&self, slot: Option<Slot>, mut full: Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn save(&self, slot: Option<Slot>, mut full: Full, now: Time, step: &mut Step<'_, '_>) {
         self.announce(&mut full, now, step);
         step.changes.push(Change::Put { slot, full: Box::new(full) });
     }
 
-    pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
         if dependents.is_empty() {
             return;
@@ -193,8 +198,7 @@ impl Shard {
             muted: announced.muted,
             untold: announced.untold,
         };
-        let mut homes: Vec<u32> =
-            dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
+        let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
         homes.sort_unstable();
         homes.dedup();
         step.outputs.extend(homes.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));

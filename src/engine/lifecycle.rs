@@ -27,7 +27,7 @@ fn signal<'a>(alert: &'a Alert<'a>) -> Signal<'a> {
 }
 
 impl Shard {
-    pub(super) fn alert<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Outcome {
+    pub(super) fn alert<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Outcome {
         let (outcome, incident) = match alert.status {
             AlertStatus::Firing => self.firing(now, alert, step),
             AlertStatus::Resolved => self.resolution(now, alert, step),
@@ -35,7 +35,7 @@ impl Shard {
         Outcome::Alert { outcome, incident }
     }
 
-    fn firing<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+    fn firing<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Fate {
         let signal = signal(alert);
         if signal.starts_at.is_some()
             && let Some((slot, entry)) = self.of(alert).find(|(_, entry)| entry.status.fires() && entry.sources.hold(signal))
@@ -71,7 +71,7 @@ impl Shard {
         self.store.of_identity(&alert.service_id, &alert.fingerprint)
     }
 
-    fn merge<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'a>) {
+    fn merge<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) {
         let counts = counts_after(entry, alert, now, 1);
         let raises = alert.severity > entry.severity;
         let asks = counts.occurrences >= entry.timing.ask_at;
@@ -105,7 +105,7 @@ impl Shard {
     }
 
     /// An occurrence of a duplicate restarts the time after which its root goes stale.
-    fn touch_root(&self, entry: &Entry, now: Time, step: &mut Step<'_>) {
+    fn touch_root(&self, entry: &Entry, now: Time, step: &mut Step<'_, '_>) {
         if entry.traits.duplicate {
             let fingerprint = entry.fingerprint;
             let same = self.store.of_identity_half(self.store.name_of(entry), &fingerprint);
@@ -122,7 +122,7 @@ impl Shard {
         entry: &Entry,
         mut counts: Counts,
         fired: Option<Signal<'a>>,
-        step: &mut Step<'a>,
+        step: &mut Step<'_, 'a>,
     ) {
         if now - counts.published_at >= self.settings.publish_interval {
             if let Some(mut full) = unpack(entry) {
@@ -139,7 +139,7 @@ impl Shard {
         step.changes.push(Change::Count { slot, counts, fired });
     }
 
-    fn reopen<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'a>) {
+    fn reopen<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) {
         let Some(mut full) = unpack(entry) else { return };
         full.sources = Sources::none();
         full.take_occurrence(alert, now, &self.settings);
@@ -163,7 +163,7 @@ impl Shard {
     }
 
     /// A shard that is full counts a service's further incidents in one, which pages.
-    fn overflow<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+    fn overflow<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Fate {
         let fingerprint = Fingerprint::of_dedup_key(OVERFLOW_KEY);
         let mut held = self.store.of_identity(&alert.service_id, &fingerprint);
         if let Some((slot, entry)) = held.find(|(_, entry)| entry.status.fires()) {
@@ -192,7 +192,7 @@ impl Shard {
         fingerprint: Fingerprint,
         body: AlertBody,
         severity: Severity,
-        step: &mut Step<'a>,
+        step: &mut Step<'_, 'a>,
     ) -> IncidentId {
         let at = alert.timestamp;
         let overflow = body.dedup_key.as_deref() == Some(OVERFLOW_KEY);
@@ -265,7 +265,7 @@ impl Shard {
     }
 
     /// A `resolved` alert: each firing incident of the identity for itself.
-    fn resolution<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+    fn resolution<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Fate {
         let mut outcome = (AlertOutcome::Ignored, None);
         for (slot, entry) in self.of(alert).filter(|(_, entry)| entry.status.fires()) {
             let mut sources = entry.sources.clone();
@@ -297,7 +297,7 @@ impl Shard {
         at: Time,
         resolution: Option<&str>,
         user: Option<&str>,
-        step: &mut Step<'_>,
+        step: &mut Step<'_, '_>,
     ) {
         let incident = &mut full.incident;
         incident.status = Status::Resolved;
@@ -326,7 +326,7 @@ impl Shard {
     }
 
     /// What time alone does to an entry that is due; false: nothing any more.
-    pub(super) fn entry_due(&self, now: Time, slot: Slot, step: &mut Step<'_>) -> bool {
+    pub(super) fn entry_due(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) -> bool {
         let Some(entry) = self.store.get(slot).filter(|entry| entry.due(&self.settings) <= now) else { return false };
         let due = entry.due(&self.settings);
         let Some(mut full) = unpack(entry) else { return false };
@@ -345,7 +345,7 @@ impl Shard {
     }
 
     /// The book, or the end of a snooze, has something to say.
-    fn wake(&self, full: &mut Full, due: Time, now: Time, step: &mut Step<'_>) {
+    fn wake(&self, full: &mut Full, due: Time, now: Time, step: &mut Step<'_, '_>) {
         let is_due = |at: Option<Time>| at == Some(due);
         if is_due(full.incident.snoozed_until) {
             full.incident.snoozed_until = None;
@@ -373,7 +373,7 @@ impl Shard {
     }
 
     /// Who acknowledged it has let it lie for too long (`ack_timeout_minutes`).
-    fn unacknowledge(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_>) {
+    fn unacknowledge(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
         full.book.unacknowledge_at = None;
         if full.incident.status != Status::Acknowledged {
             full.publish(now, step);
@@ -445,7 +445,7 @@ impl Full {
     }
 
     /// To `incidents`, as a new version; the snapshot that this step's actions carry.
-    pub(super) fn publish(&mut self, now: Time, step: &mut Step<'_>) -> Arc<Incident> {
+    pub(super) fn publish(&mut self, now: Time, step: &mut Step<'_, '_>) -> Arc<Incident> {
         self.incident.version += 1;
         self.published_at = now;
         self.unpublished = false;

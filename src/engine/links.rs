@@ -33,7 +33,7 @@ impl Parent {
 
 impl Shard {
     /// What a new incident hangs on. Its body has nothing of it yet.
-    pub(super) fn link_new(&self, full: &mut Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn link_new(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         self.find_root(full);
         self.link(full, now);
         self.find_related(full, step);
@@ -109,7 +109,8 @@ impl Shard {
                 let suppresses = of_fact(fact).may_suppress(full);
                 let better = best.is_none_or(|(best_suppresses, best_earlier, best)| {
                     let (time, before) = ((fact.first_seen_at, fact.id), (best.first_seen_at, best.id));
-                    (suppresses, earlier, if earlier { time > before } else { time < before }) > (best_suppresses, best_earlier, false)
+                    (suppresses, earlier, if earlier { time > before } else { time < before })
+                        > (best_suppresses, best_earlier, false)
                 });
                 if better {
                     best = Some((suppresses, earlier, fact));
@@ -120,7 +121,7 @@ impl Shard {
     }
 
     /// Incidents of the same service with like symptoms, the newest first.
-    fn find_related(&self, full: &mut Full, step: &mut Step<'_>) {
+    fn find_related(&self, full: &mut Full, step: &mut Step<'_, '_>) {
         let own = kin(&full.incident);
         let (service_id, at, environment) = (&full.incident.service_id, full.incident.first_seen_at, full.incident.environment);
         let most = self.settings.max_related;
@@ -155,7 +156,7 @@ impl Shard {
     }
 
     /// What others have become may concern this one: its link is worked out anew, and what follows is done.
-    pub(super) fn relink(&self, now: Time, slot: Slot, step: &mut Step<'_>) {
+    pub(super) fn relink(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
         let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
         if self.link(&mut full, now) {
@@ -165,7 +166,7 @@ impl Shard {
     }
 
     /// The grace after its parent's resolution is over.
-    pub(super) fn release(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_>) {
+    pub(super) fn release(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
         let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
         if full.book.link.root.is_some() {
             // Of the duplicates that are left only the newest speaks; the others hang on it.

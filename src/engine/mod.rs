@@ -6,6 +6,7 @@
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
 mod book;
+mod budget;
 mod changelog;
 mod closed;
 mod command;

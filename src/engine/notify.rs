@@ -5,9 +5,7 @@ use crate::engine::entry::Full;
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::time::MINUTE;
-use crate::model::{
-    Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why,
-};
+use crate::model::{Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why};
 use crate::rules::{Context, NotificationRule};
 use std::sync::Arc;
 
@@ -49,7 +47,14 @@ struct Telling<'t> {
 
 impl Shard {
     /// Asks every rule that listens; writes the actions and the decision. `said`: what escalation and remediation found.
-    pub(super) fn tell(&self, full: &mut Full, snapshot: &Arc<Incident>, occasion: Occasion, said: Said, step: &mut Step<'_>) {
+    pub(super) fn tell(
+        &self,
+        full: &mut Full,
+        snapshot: &Arc<Incident>,
+        occasion: Occasion,
+        said: Said,
+        step: &mut Step<'_, '_>,
+    ) {
         let event = occasion.event;
         let mut listening = EventSet::EMPTY.with(event);
         if lets_enter(event) {
@@ -96,7 +101,7 @@ impl Shard {
     }
 
     /// Writes down why each rule did or did not act.
-    pub(super) fn decide(&self, snapshot: &Incident, occasion: Occasion, said: Said, step: &mut Step<'_>) {
+    pub(super) fn decide(&self, snapshot: &Incident, occasion: Occasion, said: Said, step: &mut Step<'_, '_>) {
         step.outputs.push(Output::Decision(Decision {
             incident_id: snapshot.id,
             event: occasion.event,
@@ -126,7 +131,14 @@ impl Shard {
     }
 
     /// One rule; true if it acted.
-    fn ask(&self, at: usize, rule: &NotificationRule, full: &mut Full, telling: &mut Telling<'_>, step: &mut Step<'_>) -> bool {
+    fn ask(
+        &self,
+        at: usize,
+        rule: &NotificationRule,
+        full: &mut Full,
+        telling: &mut Telling<'_>,
+        step: &mut Step<'_, '_>,
+    ) -> bool {
         let event = telling.occasion.event;
         let key = rule_key(&rule.name);
         let count = telling.snapshot.occurrence_count;
@@ -197,7 +209,7 @@ impl Shard {
         acted
     }
 
-    fn tell_default_channels(&self, full: &mut Full, telling: &mut Telling<'_>, step: &mut Step<'_>) {
+    fn tell_default_channels(&self, full: &mut Full, telling: &mut Telling<'_>, step: &mut Step<'_, '_>) {
         let channels = self.settings.default_channels.clone();
         let detail = match channels.is_empty() {
             true => "no rule acted, and rules.default_channels is empty: nobody was told",
@@ -214,7 +226,14 @@ impl Shard {
         step.outputs.push(Output::Unrouted(telling.snapshot.id));
     }
 
-    fn act(&self, rule: &str, full: &mut Full, telling: &Telling<'_>, channels: Vec<Channel>, step: &mut Step<'_>) -> Vec<ActionId> {
+    fn act(
+        &self,
+        rule: &str,
+        full: &mut Full,
+        telling: &Telling<'_>,
+        channels: Vec<Channel>,
+        step: &mut Step<'_, '_>,
+    ) -> Vec<ActionId> {
         let Occasion { event, at, .. } = telling.occasion;
         let epoch = full.book.epoch;
         let cause = match event {
@@ -251,7 +270,7 @@ impl Shard {
     }
 
     /// Every reminder that is due; one that was missed for long comes once, not once for each interval.
-    pub(super) fn remind(&self, full: &mut Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn remind(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let snapshot = full.publish(now, step);
         let mute = self.mute(full);
         let due: Vec<usize> = (0..full.book.reminders.len()).filter(|at| full.book.reminders[*at].due <= now).collect();

@@ -35,13 +35,13 @@ impl Shard {
         snapshot: Arc<Incident>,
         _occasion: Occasion,
         _said: &mut Said,
-        _step: &mut Step<'_>,
+        _step: &mut Step<'_, '_>,
     ) -> Arc<Incident> {
         snapshot
     }
 
     /// A deadline of the remediation under way has come.
-    pub(super) fn remediation_due(&self, full: &mut Full, _due: Time, now: Time, step: &mut Step<'_>) {
+    pub(super) fn remediation_due(&self, full: &mut Full, _due: Time, now: Time, step: &mut Step<'_, '_>) {
         full.publish(now, step);
     }
 
@@ -53,7 +53,7 @@ impl Shard {
         _outcome: RemediationOutcome,
         _error: Option<&str>,
         _now: Time,
-        _step: &mut Step<'_>,
+        _step: &mut Step<'_, '_>,
     ) -> bool {
         false
     }
@@ -65,7 +65,7 @@ impl Shard {
         _approved: bool,
         _user: Option<&str>,
         _now: Time,
-        _step: &mut Step<'_>,
+        _step: &mut Step<'_, '_>,
     ) -> Result<(), Refusal> {
         Err(Refusal { status: 409, reason: "no remediation waits for approval".to_owned() })
     }

@@ -17,6 +17,8 @@ struct Slot {
     name: Box<str>,
     /// Its incidents, as the store orders them.
     members: Vec<u32>,
+    /// How many of them fire.
+    firing: u64,
 }
 
 /// FNV-1a: short names, and whoever floods us with colliding services can as well flood us with services.
@@ -41,13 +43,22 @@ impl Services {
         &mut self.slots[service.0 as usize].members
     }
 
+    pub fn firing(&self, service: Service) -> u64 {
+        self.slots[service.0 as usize].firing
+    }
+
+    pub fn count_firing(&mut self, service: Service, by: i64) {
+        let firing = &mut self.slots[service.0 as usize].firing;
+        *firing = firing.saturating_add_signed(by);
+    }
+
     /// The number of `name`; whoever asks adds a member.
     pub fn hold(&mut self, name: &str) -> Service {
         if let Some(service) = self.find(name) {
             return service;
         }
         let hash_of = hash(name);
-        let slot = Slot { name: name.into(), members: Vec::new() };
+        let slot = Slot { name: name.into(), members: Vec::new(), firing: 0 };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;

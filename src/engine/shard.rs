@@ -88,7 +88,7 @@ impl Shard {
     }
 
     /// Decides what an input does; changes nothing.
-    pub fn step<'a>(&self, now: Time, input: Input<'a>, step: &mut Step<'a>) -> Outcome {
+    pub fn step<'a>(&self, now: Time, input: Input<'a>, step: &mut Step<'_, 'a>) -> Outcome {
         match input {
             Input::Alert(alert) => self.alert(now, alert, step),
             Input::Command { command, at } => self.command(now, command, at, step),

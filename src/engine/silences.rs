@@ -107,7 +107,7 @@ fn compile(matcher: &Matcher) -> Option<Regex> {
 
 impl Shard {
     /// The command `silence`, at the silence's home: new, or a change of one that is there.
-    pub(super) fn silence(&self, now: Time, silence: &Silence, step: &mut Step<'_>) -> Result<(), Refusal> {
+    pub(super) fn silence(&self, now: Time, silence: &Silence, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         if silence.ends_at <= now {
             let reason = format!("`ends_at`: {} is over already", silence.ends_at);
             return Err(Refusal { status: 422, reason });
@@ -125,7 +125,7 @@ impl Shard {
     }
 
     /// The command `expire_silence`: it ends now. `at`: the command's Kafka time.
-    pub(super) fn expire_silence(&self, now: Time, id: &str, at: Time, step: &mut Step<'_>) -> Result<(), Refusal> {
+    pub(super) fn expire_silence(&self, now: Time, id: &str, at: Time, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         let Some(held) = self.silences.get(id) else {
             return Err(Refusal { status: 404, reason: format!("`silence_id`: there is no silence `{id}`, or it is over") });
         };
@@ -135,13 +135,13 @@ impl Shard {
     }
 
     /// To every shard, this one among them: all of them hear it the same way.
-    fn tell_all(&self, silence: &Silence, step: &mut Step<'_>) {
+    fn tell_all(&self, silence: &Silence, step: &mut Step<'_, '_>) {
         let facts = (0..self.settings.partitions).map(|to| Output::Fact { to, fact: Fact::Silence(silence.clone()) });
         step.outputs.extend(facts);
     }
 
     /// A silence as its home tells it. What it changes is done when it begins or ends, which may be now.
-    pub(super) fn silence_known(&self, silence: &Silence, step: &mut Step<'_>) {
+    pub(super) fn silence_known(&self, silence: &Silence, step: &mut Step<'_, '_>) {
         // Of two that meet on the way the later command counts.
         if self.silences.get(&silence.id).is_none_or(|held| held.updated_at <= silence.updated_at) {
             step.changes.push(Change::Silence(silence.clone()));
@@ -180,7 +180,7 @@ impl Shard {
         }
     }
 
-    fn judge(&self, at: Time, now: Time, slot: Slot, step: &mut Step<'_>) {
+    fn judge(&self, at: Time, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
         let silenced_by = self.silences.matching(&full.incident, now);
         if silenced_by == full.incident.silenced_by {

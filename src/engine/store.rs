@@ -111,8 +111,7 @@ impl Store {
 
     /// How many of a service's incidents fire.
     pub fn firing_of(&self, service_id: &str) -> u64 {
-        let members = self.services.find(service_id).map_or(&[][..], |service| self.services.members(service));
-        members.iter().filter(|slot| self.get(**slot).is_some_and(|entry| entry.status.fires())).count() as u64
+        self.services.find(service_id).map_or(0, |service| self.services.firing(service))
     }
 
     /// Where an incident has, or is to have, its place among its service's: by age.
@@ -253,6 +252,9 @@ impl Store {
     fn count(&mut self, entry: &Entry, by: i64) {
         let count = &mut self.open[entry.severity as usize][entry.status as usize];
         *count = count.wrapping_add_signed(by);
+        if entry.status.fires() {
+            self.services.count_firing(entry.service, by);
+        }
     }
 
     /// How many there are, by severity and status, zeros included.

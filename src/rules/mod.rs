@@ -61,6 +61,7 @@ pub struct RuleSet {
     limits: Limits,
     /// Of closures since they were last asked for, in seconds.
     timings: RefCell<Vec<f64>>,
+    dependencies: Rc<Dependencies>,
 }
 
 /// As many are kept between two looks at them.
@@ -160,6 +161,7 @@ impl RuleSet {
             library: loaded.library,
             limits: *limits,
             timings: RefCell::default(),
+            dependencies: Rc::default(),
         };
         Ok((set, found))
     }
@@ -172,6 +174,10 @@ impl RuleSet {
     /// By descending priority, then name.
     pub fn notifications(&self) -> &[NotificationRule] {
         &self.notifications
+    }
+
+    pub fn dependencies(&self) -> &Rc<Dependencies> {
+        &self.dependencies
     }
 
     /// Where the rule is declared, `file:line:column`.
@@ -252,4 +258,22 @@ fn hash(source: &RuleSource) -> String {
         hasher.update(part);
     }
     const_hex::encode(&hasher.finalize()[..8])
+}
+
+/// Placeholder.
+#[derive(Default)]
+pub struct Dependencies;
+
+impl Dependencies {
+    pub fn upstreams(&self, _service: &str) -> &[Arc<str>] {
+        &[]
+    }
+
+    pub fn dependents(&self, _service: &str) -> &[Arc<str>] {
+        &[]
+    }
+
+    pub fn in_cycle(&self, _a: &str, _b: &str) -> bool {
+        false
+    }
 }
