@@ -116,7 +116,7 @@ impl Shard {
         }
         let mut verdict =
             Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-        let context = Context { now: telling.occasion.now, event };
+        let context = Context::new(telling.occasion.now, event);
         if !rule.enabled {
             verdict.why = Why::Disabled;
         } else if waits && !owed {
@@ -231,7 +231,7 @@ impl Shard {
             };
             let occasion = Occasion { event: RuleEvent::Reminder, at: reminder.due, now };
             let mut telling = Telling { occasion, snapshot: &snapshot, verdicts: Vec::new() };
-            let context = Context { now, event: RuleEvent::Reminder };
+            let context = Context::new(now, RuleEvent::Reminder);
             let channels =
                 self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
             let actions = self.act(&rule.name, full, &telling, channels, step);

@@ -242,13 +242,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<Level>(&json).unwrap(), level);
         let bytes = postcard::to_stdvec(&level).unwrap();
         assert_eq!(postcard::from_bytes::<Level>(&bytes).unwrap(), level);
-        let person = Person {
-            kind: TargetKind::User,
-            id: "alice".to_owned(),
-            email: None,
-            phone: Some("+49".to_owned()),
-            slack: None,
-        };
+        let person =
+            Person { kind: TargetKind::User, id: "alice".to_owned(), email: None, phone: Some("+49".to_owned()), slack: None };
         assert_eq!(serde_json::to_string(&person).unwrap(), r#"{"type":"user","id":"alice","phone":"+49"}"#);
         let bytes = postcard::to_stdvec(&person).unwrap();
         assert_eq!(postcard::from_bytes::<Person>(&bytes).unwrap(), person);

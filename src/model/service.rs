@@ -55,12 +55,8 @@ mod tests {
     #[test]
     fn what_is_recent() {
         let now = Time(1_768_471_200_000);
-        let at = |kind: &str, ago: i64| Change {
-            kind: kind.to_owned(),
-            description: String::new(),
-            timestamp: now + -ago,
-            id: None,
-        };
+        let at =
+            |kind: &str, ago: i64| Change { kind: kind.to_owned(), description: String::new(), timestamp: now + -ago, id: None };
         let context = |change| ServiceContext { changes: vec![change], ..ServiceContext::default() };
         for (kind, ago, recent) in [
             ("deployment", 0, true),
