@@ -6,7 +6,7 @@ use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::time::MINUTE;
 use crate::model::{Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why};
-use crate::rules::{Context, NotificationRule};
+use crate::rules::NotificationRule;
 use std::sync::Arc;
 
 /// One event and when: `at` is the actions' `created_at` (a timer's due time), `now` wall time.
@@ -162,7 +162,7 @@ impl Shard {
         }
         let mut verdict =
             Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-        let context = Context { now: telling.occasion.now, event };
+        let context = self.context(telling.snapshot, telling.occasion.now, event);
         if !rule.enabled {
             verdict.why = Why::Disabled;
         } else if let Some(mute) = telling.mute {
@@ -293,7 +293,7 @@ impl Shard {
             if let Some(mute) = mute {
                 verdict.why = mute;
             } else {
-                let context = Context { now, event: RuleEvent::Reminder };
+                let context = self.context(&snapshot, now, RuleEvent::Reminder);
                 let channels =
                     self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
                 verdict.actions = self.act(&rule.name, full, &telling, channels, step);

@@ -57,7 +57,7 @@ pub fn incident() -> Incident {
 const TRIGGERED: EventSet = EventSet::EMPTY.with(RuleEvent::Triggered);
 
 fn context() -> Context {
-    Context { now: Time(1_768_471_290_000), event: RuleEvent::Triggered }
+    Context::new(Time(1_768_471_290_000), RuleEvent::Triggered)
 }
 
 fn matched<'a>(set: &'a RuleSet, incident: &Incident, events: EventSet) -> Vec<&'a str> {
