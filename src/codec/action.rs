@@ -1,7 +1,7 @@
 //! An action as JSON: the envelope that all kinds share, and what each adds (SPEC 3.5).
 
 use crate::codec::incident::{Shown, fitting, json};
-use crate::model::{Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, Person, Remedy, RuleEvent, Time};
+use crate::model::{Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, Person, Remedy, RuleEvent, TargetKind, Time};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ enum More<'a> {
         policy: &'a str,
         level: u32,
         repeat: u32,
-        targets: &'a [Person],
+        targets: Vec<WirePerson<'a>>,
     },
     Remediation {
         actions: &'a [Remedy],
@@ -43,6 +43,27 @@ enum More<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         approval: Option<&'a str>,
     },
+}
+
+/// What is not known of a person is left out.
+#[derive(Serialize)]
+struct WirePerson<'a> {
+    #[serde(rename = "type")]
+    kind: TargetKind,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slack: Option<&'a str>,
+}
+
+impl<'a> From<&'a Person> for WirePerson<'a> {
+    fn from(it: &'a Person) -> Self {
+        let (email, phone, slack) = (it.email.as_deref(), it.phone.as_deref(), it.slack.as_deref());
+        WirePerson { kind: it.kind, id: &it.id, email, phone, slack }
+    }
 }
 
 fn is_zero(more: &u64) -> bool {
@@ -57,6 +78,7 @@ fn more(kind: &ActionKind) -> More<'_> {
             More::Digest { channel, incidents, incident_ids, more: *more }
         }
         ActionKind::Escalation { policy, level, repeat, targets } => {
+            let targets = targets.iter().map(WirePerson::from).collect();
             More::Escalation { policy, level: *level, repeat: *repeat, targets }
         }
         ActionKind::Remediation { actions, attempt, verify_until, approval } => {
