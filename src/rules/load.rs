@@ -52,7 +52,7 @@ pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnos
     let (meter, collector) = (Rc::new(Meter::new(limits.clock)), Rc::new(Collector::default()));
     let engine = sandbox::engine(&meter, &collector);
     let mut loader = Loader { source, limits, engine, meter, collector, found: Vec::new() };
-    let (people, people_sound) = People::load(source, &mut loader.found);
+    let (people, _people_sound) = People::load(source, &mut loader.found);
     let dependencies = Dependencies::load(source, &mut loader.found);
     beside::warn_of_strangers(source, &mut loader.found);
     let scripts = source.files.iter().filter(|(path, _)| path.ends_with(".rhai"));
