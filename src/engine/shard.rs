@@ -13,7 +13,7 @@ use crate::engine::timers::Timers;
 use crate::engine::upstreams::{Upstreams, WINDOW};
 use crate::engine::{Input, Outcome, Settings};
 use crate::model::{Output, Severity, Status, Time, Upstream};
-use crate::rules::RuleSet;
+use crate::rules::{Dependencies, RuleSet};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -41,6 +41,8 @@ pub struct Shard {
     pub(super) sides: BTreeSet<Side>,
     /// Incidents whose links others' changes may have changed.
     recheck: Vec<Slot>,
+    /// Incidents whose dependencies a reload has changed.
+    review: Vec<Slot>,
     /// A silence was changed while it was in force.
     pub(super) judge: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
@@ -69,6 +71,7 @@ impl Shard {
             contexts: Contexts::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
+            review: Vec::new(),
             judge: false,
             holding: false,
             logged_rules: None,
@@ -227,6 +230,12 @@ impl Shard {
             return;
         }
         self.silences_due(now, out);
+        for slot in std::mem::take(&mut self.review) {
+            let mut step = Step::new(out);
+            self.relink(now, slot, &mut step);
+            self.apply(step.changes);
+            self.follow(now, out);
+        }
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(now, &mut due);
         let mut ordered: SmallVec<[_; 8]> = SmallVec::new();
@@ -289,7 +298,7 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if self.judge {
+        if self.judge || !self.review.is_empty() {
             return Time(i64::MIN);
         }
         let others = [
@@ -304,10 +313,26 @@ impl Shard {
         self.timers.len() + self.closed.len()
     }
 
-    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence.
+    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence, and where
+    /// the dependencies have changed, what hangs on what is worked out anew at the next tick.
     pub fn set_rules(&mut self, rules: Rc<RuleSet>) {
+        let before = Rc::clone(self.rules.dependencies());
         self.take_rules(rules);
         self.ask_all();
+        if before != *self.rules.dependencies() {
+            self.review(&before);
+        }
+    }
+
+    /// Marks every incident whose service has, or had before, a place in the dependencies.
+    pub(super) fn review(&mut self, before: &Dependencies) {
+        let now = Rc::clone(self.rules.dependencies());
+        let knows = |all: &Dependencies, service: &str| !all.upstreams(service).is_empty() || !all.dependents(service).is_empty();
+        let concerned = |entry: &Entry| {
+            let service = self.store.name_of(entry);
+            knows(before, service) || knows(&now, service)
+        };
+        self.review = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot).collect();
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {
