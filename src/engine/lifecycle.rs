@@ -315,7 +315,7 @@ impl Shard {
         full.book.note_active(resolved_at, false);
         self.stays_quiet(full, now);
         self.escalation_after(full, now);
-        self.remediation_over(full);
+        self.remediation_over(full, step);
         full.close_at = if self.settings.close_after > 0 { now + self.settings.close_after } else { Time::NEVER };
         let snapshot = full.publish(now, step);
         // What resolves while it is held says nothing.

@@ -5,12 +5,14 @@
 //!
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
+mod attempts;
 mod book;
 mod budget;
 mod changelog;
 mod closed;
 mod command;
 mod context;
+mod course;
 mod dedup;
 mod desk;
 mod entry;
@@ -20,6 +22,8 @@ mod flow;
 mod lifecycle;
 mod links;
 mod notify;
+mod outcome;
+mod policy;
 mod remediate;
 mod services;
 mod shard;

@@ -240,6 +240,10 @@ impl Shard {
             RuleEvent::Occurrence => format!("{event}:{epoch}:{}", telling.snapshot.occurrence_count),
             RuleEvent::SeverityChanged => format!("{event}:{epoch}:{}", telling.snapshot.severity),
             RuleEvent::Reminder => format!("{event}:{epoch}:{}", at.0),
+            RuleEvent::Escalated => {
+                let level = full.book.escalation.as_ref().map_or_else(String::new, |escalation| escalation.cause());
+                format!("{event}:{epoch}:{level}")
+            }
             _ => format!("{event}:{epoch}"),
         };
         full.book.told |= !channels.is_empty();

@@ -1,6 +1,8 @@
 //! One partition's state and its two moves: decide, then apply.
 
+use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
+use crate::engine::budget::Budgets;
 use crate::engine::changelog::{CountRing, Gone};
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
@@ -37,6 +39,8 @@ pub struct Shard {
     pub(super) silences: Silences,
     pub(super) upstreams: Upstreams,
     pub(super) contexts: Contexts,
+    pub(super) attempts: Attempts,
+    pub(super) budgets: Budgets,
     /// Of these what the changelog has to hear of at the next commit.
     pub(super) sides: BTreeSet<Side>,
     /// Incidents whose links others' changes may have changed.
@@ -69,6 +73,8 @@ impl Shard {
             silences: Silences::default(),
             upstreams: Upstreams::default(),
             contexts: Contexts::default(),
+            attempts: Attempts::default(),
+            budgets: Budgets::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
             review: Vec::new(),
@@ -163,6 +169,22 @@ impl Shard {
                 Change::Context { service_id, context } => {
                     self.sides.insert(Side::Service(service_id.clone()));
                     self.sides.extend(self.contexts.put(service_id, context).map(Side::Service));
+                }
+                Change::Attempt { key, attempt } => {
+                    self.sides.insert(Side::Attempt(key.clone()));
+                    self.attempts.put(key, attempt);
+                }
+                Change::ForgetAttempt { key } => {
+                    self.attempts.remove(&key);
+                    self.sides.insert(Side::Attempt(key));
+                }
+                Change::Budget { rule, grants } => {
+                    self.sides.insert(Side::Budget(rule.clone()));
+                    if grants.is_empty() {
+                        self.budgets.remove(&rule);
+                    } else {
+                        self.budgets.put(rule, grants);
+                    }
                 }
                 Change::Close { slot, forget_at } => {
                     self.recheck_duplicates(slot);
@@ -272,6 +294,12 @@ impl Shard {
         while let Some((_, id)) = self.upstreams.next_end().filter(|(ends, _)| *ends <= now) {
             self.apply([Change::ForgetUpstream { id }]);
         }
+        while let Some(key) = self.attempts.next().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone()) {
+            self.apply([Change::ForgetAttempt { key }]);
+        }
+        while let Some(rule) = self.budgets.next().filter(|(at, _)| *at <= now).map(|(_, rule)| rule.to_owned()) {
+            self.apply([Change::Budget { rule, grants: Vec::new() }]);
+        }
         while let Some((_, id)) = self.closed.next().filter(|(forget_at, _)| *forget_at <= now) {
             out.push(Output::IncidentGone(id));
             self.apply([Change::Forget { id }]);
@@ -305,6 +333,8 @@ impl Shard {
             self.closed.next().map(|(forget_at, _)| forget_at),
             self.silences.next().map(|(at, _)| at),
             self.upstreams.next_end().map(|(at, _)| at),
+            self.attempts.next().map(|(at, _)| at),
+            self.budgets.next().map(|(at, _)| at),
         ];
         others.into_iter().flatten().fold(self.timers.next_due(), Time::min)
     }

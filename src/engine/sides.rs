@@ -5,7 +5,10 @@
 //! | `s` + id | a silence |
 //! | `u` + id | an incident of another shard on which ours may hang |
 //! | `v` + service id | what is known of a service |
+//! | `a` + fingerprint + action type | how often a remediation was tried |
+//! | `b` + rule | what a remediation rule's budget has granted |
 
+use crate::engine::attempts::AttemptKey;
 use crate::engine::changelog::{StateRecord, VERSION, damaged, encode, id_of, incident_key};
 use crate::engine::shard::Shard;
 use crate::model::IncidentId;
@@ -18,6 +21,8 @@ pub enum Side {
     Silence(String),
     Upstream(IncidentId),
     Service(String),
+    Attempt(AttemptKey),
+    Budget(String),
 }
 
 impl Side {
@@ -26,6 +31,8 @@ impl Side {
             Side::Silence(id) => [b"s", id.as_bytes()].concat(),
             Side::Upstream(id) => incident_key(b'u', *id),
             Side::Service(service_id) => [b"v", service_id.as_bytes()].concat(),
+            Side::Attempt(key) => [b"a", &key.fingerprint.0[..], key.kind.as_bytes()].concat(),
+            Side::Budget(rule) => [b"b", rule.as_bytes()].concat(),
         }
     }
 }
@@ -41,6 +48,8 @@ impl Shard {
             Side::Silence(id) => value(self.silences.get(id)),
             Side::Upstream(id) => value(self.upstreams.get(*id)),
             Side::Service(service_id) => value(self.contexts.get(service_id).map(|context| &**context)),
+            Side::Attempt(key) => value(self.attempts.get(key)),
+            Side::Budget(rule) => value(self.budgets.get(rule)),
         };
         StateRecord { key: side.key(), value }
     }
@@ -60,6 +69,10 @@ impl Shard {
                 self.contexts.put(text()?, Rc::new(postcard::from_bytes(value).map_err(damaged)?));
             }
             (b'v', None) => self.contexts.remove(&text()?),
+            (b'a', Some(value)) => self.attempts.put(AttemptKey::read(name)?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'a', None) => self.attempts.remove(&AttemptKey::read(name)?),
+            (b'b', Some(value)) => self.budgets.put(text()?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'b', None) => self.budgets.remove(&text()?),
             _ => return Ok(false),
         }
         Ok(true)
