@@ -66,11 +66,13 @@ fn incident() -> Incident {
         metadata: Metadata::default(),
         parent_incident_id: None,
         related_incident_ids: Vec::new(),
+        related_more: 0,
         suppressed: false,
         correlation: None,
         silenced_by: Vec::new(),
         snoozed_until: None,
         notifications: Vec::new(),
+        notifications_more: 0,
         escalation_level: 0,
         escalation_policy_id: None,
         assigned_to: None,
@@ -93,14 +95,14 @@ fn matches(bencher: Bencher, rules: usize) {
 #[divan::bench]
 fn when(bencher: Bencher) {
     let (set, incident) = (set(1), Arc::new(incident()));
-    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    let context = Context::new(Time(0), RuleEvent::Triggered);
     bencher.bench_local(|| set.when(0, divan::black_box(&incident), &context));
 }
 
 #[divan::bench]
 fn channels(bencher: Bencher) {
     let (set, incident) = (set(1), Arc::new(incident()));
-    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    let context = Context::new(Time(0), RuleEvent::Triggered);
     bencher.bench_local(|| set.channels(0, divan::black_box(&incident), &context));
 }
 

@@ -72,6 +72,8 @@ struct Wire<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent_incident_id: Option<IncidentId>,
     related_incident_ids: Cow<'a, [IncidentId]>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    related_more: u64,
     suppressed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation: Option<WireCorrelation<'a>>,
@@ -79,6 +81,8 @@ struct Wire<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     snoozed_until: Option<Time>,
     notifications: Vec<WireReceipt<'a>>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    notifications_more: u64,
     escalation_level: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     escalation_policy_id: Option<Cow<'a, str>>,
@@ -93,6 +97,10 @@ struct Wire<'a> {
     /// The timeline is left out, and perhaps the metadata, for the record's size.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn text(text: &Option<String>) -> Option<Cow<'_, str>> {
@@ -126,6 +134,8 @@ impl Serialize for Shown<'_> {
             metadata: Cow::Borrowed(if without_metadata { &nothing } else { &incident.metadata }),
             parent_incident_id: incident.parent_incident_id,
             related_incident_ids: Cow::Borrowed(&incident.related_incident_ids),
+            related_more: incident.related_more,
+            notifications_more: incident.notifications_more,
             suppressed: incident.suppressed,
             correlation: incident.correlation.as_ref().map(WireCorrelation::from),
             silenced_by: Cow::Borrowed(&incident.silenced_by),
@@ -172,6 +182,8 @@ pub fn read_incident(json: &[u8]) -> Result<Incident, String> {
         metadata: wire.metadata.into_owned(),
         parent_incident_id: wire.parent_incident_id,
         related_incident_ids: wire.related_incident_ids.into_owned(),
+        related_more: wire.related_more,
+        notifications_more: wire.notifications_more,
         suppressed: wire.suppressed,
         correlation: wire.correlation.map(WireCorrelation::read),
         silenced_by: wire.silenced_by.into_owned(),

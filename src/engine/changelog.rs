@@ -5,15 +5,17 @@
 //! | `i` + id | an incident whole: [`Head`], then its packed body; a tombstone once it has closed |
 //! | `c` + id | when the tombstone of a closed incident is due |
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
+//! | `s`, `u`, `v` | what is known beside incidents: see `sides` |
 //! | `r` | the hash of the rule set that the incidents were last asked by |
 //!
 //! The first byte of every value is the format's version.
 
-use crate::engine::entry::{Counts, Dirty, Entry, Slot, Timing};
+use crate::engine::entry::{Counts, Dirty, Entry, Slot, Timing, Traits};
 use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
 use crate::engine::store::Store;
 use crate::model::{IncidentId, Severity, Status, Time};
+use crate::rules::Dependencies;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -31,7 +33,7 @@ pub enum Gone {
     Forgotten(IncidentId),
 }
 
-const VERSION: u8 = 1;
+pub const VERSION: u8 = 1;
 // In tests all three are small, so that the ring turns.
 
 /// Bytes of one count record: well below any broker's record limit.
@@ -53,6 +55,8 @@ struct Head<'a> {
     resolved_at: Time,
     counts: Counts,
     timing: Timing,
+    traits: Traits,
+    related: std::borrow::Cow<'a, [IncidentId]>,
     sources: std::borrow::Cow<'a, Sources>,
 }
 
@@ -82,7 +86,7 @@ struct CountRecord {
     slots: Vec<Slot>,
 }
 
-fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
+pub fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
     let mut key = Vec::with_capacity(11);
     key.push(kind);
     key.extend_from_slice(&id.partition.to_be_bytes());
@@ -90,7 +94,7 @@ fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
     key
 }
 
-fn encode<T: Serialize>(value: &T, bytes: Vec<u8>) -> Vec<u8> {
+pub fn encode<T: Serialize>(value: &T, bytes: Vec<u8>) -> Vec<u8> {
     // Plain structs of known length: nothing in them can refuse.
     postcard::to_extend(value, bytes).unwrap_or_default()
 }
@@ -125,6 +129,9 @@ impl Shard {
                 Gone::Forgotten(id) => sink(StateRecord { key: incident_key(b'c', id), value: None }),
             }
         }
+        for side in std::mem::take(&mut self.sides) {
+            sink(self.side_record(&side));
+        }
         self.ring.write(&mut self.store, counted, sink);
         if self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.logged_rules = Some(self.rules.hash().to_owned());
@@ -144,7 +151,9 @@ impl Shard {
                 ));
             }
         };
-        let damaged = |error: postcard::Error| format!("damaged record: {error}");
+        if self.restore_side(key, value)? {
+            return Ok(());
+        }
         match (key.first(), value) {
             (Some(b'i'), Some(value)) => {
                 let (head, body) = postcard::take_from_bytes::<Head<'_>>(value).map_err(damaged)?;
@@ -160,6 +169,8 @@ impl Shard {
                     first_seen_at: head.first_seen_at,
                     resolved_at: head.resolved_at,
                     timing: head.timing,
+                    traits: head.traits,
+                    related: (!head.related.is_empty()).then(|| Box::new(head.related.to_vec())),
                     sources: head.sources.clone().into_owned(),
                     body: body.into(),
                     counted_in: 0,
@@ -191,11 +202,18 @@ impl Shard {
         self.schedule_all();
         if self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.ask_all();
+            // Which dependencies were in force before is not known.
+            self.review(&Dependencies::default());
         }
     }
 }
 
-fn id_of(key: &[u8]) -> Result<IncidentId, String> {
+/// For a record that cannot be read back.
+pub fn damaged(error: postcard::Error) -> String {
+    format!("damaged record: {error}")
+}
+
+pub fn id_of(key: &[u8]) -> Result<IncidentId, String> {
     let bytes: [u8; 10] = key[1..].try_into().map_err(|_| format!("a key of {} bytes where 11 are wanted", key.len()))?;
     let [p0, p1, hash @ ..] = bytes;
     Ok(IncidentId { partition: u16::from_be_bytes([p0, p1]), hash: u64::from_be_bytes(hash) })
@@ -211,6 +229,8 @@ fn snapshot(entry: &Entry, service_id: &str) -> Vec<u8> {
         resolved_at: entry.resolved_at,
         counts: entry.counts.clone(),
         timing: entry.timing,
+        traits: entry.traits,
+        related: entry.related.as_ref().map_or(&[][..], |related| related.as_slice()).into(),
         sources: std::borrow::Cow::Borrowed(&entry.sources),
     };
     let mut value = Vec::with_capacity(entry.body.len() + 192);

@@ -14,6 +14,10 @@ impl Closed {
         self.forget_at.len()
     }
 
+    pub fn holds(&self, id: IncidentId) -> bool {
+        self.forget_at.contains_key(&id)
+    }
+
     pub fn insert(&mut self, id: IncidentId, forget_at: Time) {
         self.remove(id);
         self.forget_at.insert(id, forget_at);

@@ -4,10 +4,10 @@
 //! other than a count changes.
 
 use crate::engine::Settings;
-use crate::engine::book::Book;
+use crate::engine::book::{Book, Stage};
 use crate::engine::services::Service;
 use crate::engine::sources::Sources;
-use crate::model::{Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, Topic, number};
+use crate::model::{Environment, Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, Topic, number};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -39,6 +39,8 @@ pub struct Counts {
     pub version: u64,
     /// Wall time of the last publication to `incidents`.
     pub published_at: Time,
+    /// How many incidents are related, listed or not.
+    pub related: u32,
     /// Something since then has not been published.
     pub unpublished: bool,
 }
@@ -79,7 +81,11 @@ pub struct Entry {
     /// `NEVER` while it fires.
     pub resolved_at: Time,
     pub timing: Timing,
+    pub traits: Traits,
     pub sources: Sources,
+    /// Found to be related since the body was packed.
+    #[allow(clippy::box_collection, reason = "a pointer's worth in each of a million incidents, not three")]
+    pub related: Option<Box<Vec<IncidentId>>>,
     /// [`Incident`] and [`Book`] as they were when last changed.
     pub body: Box<[u8]>,
     /// The sequence number of the count record that holds the newest counts; 0: the snapshot does.
@@ -88,13 +94,28 @@ pub struct Entry {
     pub scheduled: [Time; 2],
 }
 
+/// What others ask of an incident, at hand without unpacking it.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Traits {
+    pub environment: Environment,
+    /// Silenced, snoozed or flapping: it suppresses nobody.
+    pub muted: bool,
+    /// Its opening has ended and nobody was told of it.
+    pub untold: bool,
+    pub suppressed: bool,
+    /// A duplicate of an older one of its identity.
+    pub duplicate: bool,
+    /// Hashes of category, model and metric type: what similarity compares (SPEC 4.4).
+    pub kin: [u32; 3],
+}
+
 /// Deadlines and thresholds that follow from the body, at hand without unpacking it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Timing {
     /// Wall time at which a resolved incident closes; `NEVER` before.
     pub close_at: Time,
-    /// Wall time of the next reminder.
-    pub remind_at: Time,
+    /// Wall time at which the book, or the end of a snooze, has something to say.
+    pub wake_at: Time,
     /// The occurrence at which rules want to be asked next; `u64::MAX`: never.
     pub ask_at: u64,
 }
@@ -126,7 +147,9 @@ impl Entry {
             first_seen_at: full.incident.first_seen_at,
             resolved_at: Time::NEVER,
             timing: full.timing(),
+            traits: full.traits(),
             sources: Sources::none(),
+            related: None,
             body: Box::default(),
             counted_in: 0,
             scheduled: [Time::NEVER; 2],
@@ -142,6 +165,8 @@ impl Entry {
         self.resolved_at = full.incident.resolved_at.unwrap_or(Time::NEVER);
         self.counts = full.counts();
         self.timing = full.timing();
+        self.traits = full.traits();
+        self.related = None;
         self.sources = full.sources.clone();
         self.body = pack(&full.incident, &full.book);
     }
@@ -161,6 +186,8 @@ impl Entry {
         if !counts.current_value.is_nan() {
             incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
         }
+        incident.related_incident_ids.extend(self.related.iter().flat_map(|related| related.iter()));
+        incident.related_more = u64::from(counts.related).saturating_sub(incident.related_incident_ids.len() as u64);
         Ok(Full {
             incident,
             book,
@@ -176,7 +203,7 @@ impl Entry {
     /// When time alone next changes it.
     pub fn due(&self, settings: &Settings) -> Time {
         let publish = if self.counts.unpublished { self.counts.published_at + settings.publish_interval } else { Time::NEVER };
-        publish.min(self.stale_at(settings)).min(self.timing.close_at).min(self.timing.remind_at)
+        publish.min(self.stale_at(settings)).min(self.timing.close_at).min(self.timing.wake_at)
     }
 
     pub fn stale_at(&self, settings: &Settings) -> Time {
@@ -195,13 +222,56 @@ impl Full {
             read_at: self.read_at,
             version: incident.version,
             published_at: self.published_at,
+            related: incident.related_incident_ids.len() as u32 + incident.related_more as u32,
             unpublished: self.unpublished,
         }
     }
 
-    fn timing(&self) -> Timing {
-        Timing { close_at: self.close_at, remind_at: self.book.next_reminder(), ask_at: self.ask_at }
+    fn wake_at(&self) -> Time {
+        match (self.book.owed.is_empty(), self.incident.snoozed_until) {
+            (_, Some(until)) => until.min(self.book.wake_at()),
+            (true, None) => self.book.wake_at(),
+            // At once, where nothing holds all back.
+            (false, None) => Time(0),
+        }
     }
+
+    pub fn muted(&self) -> bool {
+        let incident = &self.incident;
+        let mutes =
+            !incident.silenced_by.is_empty() || incident.snoozed_until.is_some() || self.book.flapping.quiet_until.is_some();
+        incident.status.fires() && mutes
+    }
+
+    /// Its own opening has ended and no action was written for it (SPEC 4.4). One that is suppressed is its parent's affair.
+    pub fn untold(&self) -> bool {
+        let book = &self.book;
+        let waits = book.stage != Stage::Open || !book.owed.is_empty() || !book.asked.is_empty();
+        self.incident.status.fires() && !book.told && !waits && !self.incident.suppressed
+    }
+
+    fn traits(&self) -> Traits {
+        let incident = &self.incident;
+        Traits {
+            environment: incident.environment,
+            muted: self.muted(),
+            untold: self.untold(),
+            suppressed: incident.suppressed,
+            duplicate: self.book.link.root.is_some(),
+            kin: kin(incident),
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        Timing { close_at: self.close_at, wake_at: self.wake_at(), ask_at: self.ask_at }
+    }
+}
+
+/// Of what similarity compares; two missing values are equal.
+pub fn kin(incident: &Incident) -> [u32; 3] {
+    let hash = |text: &str| text.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let label = |name| incident.labels.get(name).map_or(0, hash);
+    [hash(&incident.category), label("model_id"), label("metric_type")]
 }
 
 fn pack(incident: &Incident, book: &Book) -> Box<[u8]> {
@@ -222,7 +292,7 @@ mod tests {
     /// Of the 1 KB that a live incident may take, the rest is its body's (docs/performance.md).
     #[test]
     fn an_entry_is_small() {
-        assert!(size_of::<Entry>() <= 224, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 256, "{}", size_of::<Entry>());
     }
 
     #[test]

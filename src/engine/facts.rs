@@ -2,11 +2,24 @@
 
 use crate::engine::Outcome;
 use crate::engine::shard::Shard;
-use crate::engine::step::Step;
+use crate::engine::step::{Change, Step};
 use crate::model::{Fact, Time};
 
 impl Shard {
-    pub(super) fn fact(&self, _now: Time, _fact: &Fact, _step: &mut Step<'_>) -> Outcome {
-        Outcome::Ignored
+    pub(super) fn fact(&self, now: Time, fact: &Fact, step: &mut Step<'_, '_>) -> Outcome {
+        match fact {
+            Fact::Upstream(upstream) => {
+                if self.upstreams.is_news(upstream) {
+                    step.changes.push(Change::Upstream(upstream.clone()));
+                }
+            }
+            Fact::Silence(silence) => self.silence_known(silence, step),
+            Fact::Item(item) => self.desk_item(now, item, step),
+            Fact::Answer(answer) => self.desk_answer(now, answer, step),
+            Fact::BudgetAsk(ask) => self.budget_ask(now, ask, step),
+            Fact::BudgetAnswer(answer) => self.budget_answer(now, answer, step),
+            Fact::BudgetReturn { rule, action, service_id } => self.budget_return(rule, action, service_id, step),
+        }
+        Outcome::Done(None)
     }
 }

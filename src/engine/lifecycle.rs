@@ -1,9 +1,10 @@
 //! An incident's life as alerts and time drive it: opened, counted, raised, reopened, resolved, closed (SPEC 4.3).
 
-use crate::engine::book::Book;
+use crate::engine::book::{Book, Stage};
+use crate::engine::command::fires_again;
 use crate::engine::dedup::{Fit, Span, fit};
 use crate::engine::entry::{Counts, Entry, Full, Slot};
-use crate::engine::notify::Occasion;
+use crate::engine::notify::{Occasion, Said};
 use crate::engine::shard::Shard;
 use crate::engine::sources::{Signal, Sources};
 use crate::engine::step::{Change, Step};
@@ -26,7 +27,7 @@ fn signal<'a>(alert: &'a Alert<'a>) -> Signal<'a> {
 }
 
 impl Shard {
-    pub(super) fn alert<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Outcome {
+    pub(super) fn alert<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Outcome {
         let (outcome, incident) = match alert.status {
             AlertStatus::Firing => self.firing(now, alert, step),
             AlertStatus::Resolved => self.resolution(now, alert, step),
@@ -34,7 +35,7 @@ impl Shard {
         Outcome::Alert { outcome, incident }
     }
 
-    fn firing<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+    fn firing<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Fate {
         let signal = signal(alert);
         if signal.starts_at.is_some()
             && let Some((slot, entry)) = self.of(alert).find(|(_, entry)| entry.status.fires() && entry.sources.hold(signal))
@@ -70,7 +71,7 @@ impl Shard {
         self.store.of_identity(&alert.service_id, &alert.fingerprint)
     }
 
-    fn merge<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'a>) {
+    fn merge<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) {
         let counts = counts_after(entry, alert, now, 1);
         let raises = alert.severity > entry.severity;
         let asks = counts.occurrences >= entry.timing.ask_at;
@@ -85,13 +86,32 @@ impl Shard {
             let details = json!({ "from": from.name(), "to": alert.severity.name() });
             full.incident.note(alert.timestamp, TimelineEvent::SeverityChanged, None, details);
         }
-        let snapshot = full.publish(now, step);
+        self.touch_root(entry, now, step);
         let occasion = |event| Occasion { event, at: now, now };
-        self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), step);
         if raises {
-            self.tell(&mut full, &snapshot, occasion(RuleEvent::SeverityChanged), step);
+            let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+            self.link(&mut full, now);
+            full.incident.silenced_by = self.silences.matching(&full.incident, now);
+            self.after_mute(&mut full, was, now, now, step);
+        } else {
+            full.publish(now, step);
         }
-        step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
+        let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
+        self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), Said::default(), step);
+        if raises {
+            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), step);
+        }
+        self.save(Some(slot), full, now, step);
+    }
+
+    /// An occurrence of a duplicate restarts the time after which its root goes stale.
+    fn touch_root(&self, entry: &Entry, now: Time, step: &mut Step<'_, '_>) {
+        if entry.traits.duplicate {
+            let fingerprint = entry.fingerprint;
+            let same = self.store.of_identity_half(self.store.name_of(entry), &fingerprint);
+            let roots = same.filter(|(_, entry)| entry.status.fires() && !entry.traits.duplicate);
+            step.changes.extend(roots.last().map(|(slot, _)| Change::Touch { slot, at: now }));
+        }
     }
 
     /// A change of counts alone: published at most every `publish_interval`, the last of it always (SPEC 3.2).
@@ -102,7 +122,7 @@ impl Shard {
         entry: &Entry,
         mut counts: Counts,
         fired: Option<Signal<'a>>,
-        step: &mut Step<'a>,
+        step: &mut Step<'_, 'a>,
     ) {
         if now - counts.published_at >= self.settings.publish_interval {
             if let Some(mut full) = unpack(entry) {
@@ -115,34 +135,35 @@ impl Shard {
         } else {
             counts.unpublished = true;
         }
+        self.touch_root(entry, now, step);
         step.changes.push(Change::Count { slot, counts, fired });
     }
 
-    fn reopen<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'a>) {
+    fn reopen<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) {
         let Some(mut full) = unpack(entry) else { return };
         full.sources = Sources::none();
         full.take_occurrence(alert, now, &self.settings);
-        let incident = &mut full.incident;
-        incident.severity = incident.severity.max(alert.severity);
-        incident.status = Status::Triggered;
-        (incident.resolved_at, incident.resolved_by, incident.resolution) = (None, None, None);
-        incident.note(alert.timestamp, TimelineEvent::Reopened, None, json!({ "count": incident.occurrence_count }));
-        if alert.severity > entry.severity {
+        full.incident.severity = full.incident.severity.max(alert.severity);
+        fires_again(&mut full, alert.timestamp);
+        let count = full.incident.occurrence_count;
+        full.incident.note(alert.timestamp, TimelineEvent::Reopened, None, json!({ "count": count }));
+        let raises = alert.severity > entry.severity;
+        if raises {
             let details = json!({ "from": entry.severity.name(), "to": alert.severity.name() });
-            incident.note(alert.timestamp, TimelineEvent::SeverityChanged, None, details);
+            full.incident.note(alert.timestamp, TimelineEvent::SeverityChanged, None, details);
         }
-        full.close_at = Time::NEVER;
-        full.book.open_epoch();
-        let snapshot = full.publish(now, step);
-        self.tell(&mut full, &snapshot, Occasion { event: RuleEvent::Reopened, at: now, now }, step);
-        if alert.severity > entry.severity {
-            self.tell(&mut full, &snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, step);
+        self.link(&mut full, now);
+        full.incident.silenced_by = self.silences.matching(&full.incident, now);
+        self.reopened(&mut full, now, step);
+        if raises {
+            let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
+            self.raised(&mut full, snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, step);
         }
-        step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
+        self.save(Some(slot), full, now, step);
     }
 
     /// A shard that is full counts a service's further incidents in one, which pages.
-    fn overflow<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+    fn overflow<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Fate {
         let fingerprint = Fingerprint::of_dedup_key(OVERFLOW_KEY);
         let mut held = self.store.of_identity(&alert.service_id, &fingerprint);
         if let Some((slot, entry)) = held.find(|(_, entry)| entry.status.fires()) {
@@ -171,7 +192,7 @@ impl Shard {
         fingerprint: Fingerprint,
         body: AlertBody,
         severity: Severity,
-        step: &mut Step<'a>,
+        step: &mut Step<'_, 'a>,
     ) -> IncidentId {
         let at = alert.timestamp;
         let overflow = body.dedup_key.as_deref() == Some(OVERFLOW_KEY);
@@ -196,11 +217,13 @@ impl Shard {
             metadata: body.metadata,
             parent_incident_id: None,
             related_incident_ids: Vec::new(),
+            related_more: 0,
             suppressed: false,
             correlation: None,
             silenced_by: Vec::new(),
             snoozed_until: None,
             notifications: Vec::new(),
+            notifications_more: 0,
             escalation_level: 0,
             escalation_policy_id: None,
             assigned_to: None,
@@ -224,15 +247,27 @@ impl Shard {
             ask_at: 0,
         };
         full.incident.note(at, TimelineEvent::Triggered, None, Value::Null);
+        if let Some(changes) = self.recent_changes(&full.incident.service_id, at) {
+            full.incident.metadata.0.insert("recent_changes".to_owned(), changes);
+        }
+        if !overflow {
+            self.link_new(&mut full, now, step);
+        }
+        full.incident.silenced_by = self.silences.matching(&full.incident, now);
+        let held = self.settings.hold > 0 && !self.rules.dependencies().upstreams(&full.incident.service_id).is_empty();
         let snapshot = full.publish(now, step);
-        self.tell(&mut full, &snapshot, Occasion { event: RuleEvent::Triggered, at: now, now }, step);
+        if held || self.holding {
+            full.book.stage = Stage::Held { until: if held { now + self.settings.hold } else { now } };
+        } else {
+            self.begin(&mut full, snapshot, now, now, step);
+        }
         let id = full.incident.id;
-        step.changes.push(Change::Put { slot: None, full: Box::new(full) });
+        self.save(None, full, now, step);
         id
     }
 
     /// A `resolved` alert: each firing incident of the identity for itself.
-    fn resolution<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'a>) -> Fate {
+    fn resolution<'a>(&self, now: Time, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) -> Fate {
         let mut outcome = (AlertOutcome::Ignored, None);
         for (slot, entry) in self.of(alert).filter(|(_, entry)| entry.status.fires()) {
             let mut sources = entry.sources.clone();
@@ -245,51 +280,110 @@ impl Shard {
             full.sources = sources;
             full.incident.last_alert = alert.origin;
             if silent {
-                self.resolve(&mut full, now, alert.timestamp, now, None, step);
+                self.resolve(&mut full, now, alert.timestamp, now, None, None, step);
             } else {
                 full.unpublished = true;
             }
-            step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
+            self.save(Some(slot), full, now, step);
         }
         outcome
     }
 
     /// `resolved_at`: event time; `at`: the action's `created_at`.
-    fn resolve(&self, full: &mut Full, now: Time, resolved_at: Time, at: Time, resolution: Option<&str>, step: &mut Step<'_>) {
+    #[allow(clippy::too_many_arguments, reason = "who, what and when, used in three places")]
+    pub(super) fn resolve(
+        &self,
+        full: &mut Full,
+        now: Time,
+        resolved_at: Time,
+        at: Time,
+        resolution: Option<&str>,
+        user: Option<&str>,
+        step: &mut Step<'_, '_>,
+    ) {
         let incident = &mut full.incident;
         incident.status = Status::Resolved;
         incident.resolved_at = Some(resolved_at);
         incident.resolution = resolution.map(str::to_owned);
+        // What was said in its place is over with it.
+        incident.snoozed_until = None;
         let details = resolution.map_or(Value::Null, |resolution| json!({ "resolution": resolution }));
-        incident.note(resolved_at, TimelineEvent::Resolved, None, details);
+        incident.note(resolved_at, TimelineEvent::Resolved, user, details);
         full.sources = Sources::none();
         full.book.reminders.clear();
+        full.book.unacknowledge_at = None;
+        full.book.note_active(resolved_at, false);
+        self.stays_quiet(full, now);
+        self.escalation_after(full, now);
+        self.remediation_over(full);
         full.close_at = if self.settings.close_after > 0 { now + self.settings.close_after } else { Time::NEVER };
         let snapshot = full.publish(now, step);
-        self.tell(full, &snapshot, Occasion { event: RuleEvent::Resolved, at, now }, step);
+        // What resolves while it is held says nothing.
+        if matches!(full.book.stage, Stage::Held { .. }) {
+            full.book.stage = Stage::Open;
+            return;
+        }
+        full.book.stage = Stage::Open;
+        self.tell(full, &snapshot, Occasion { event: RuleEvent::Resolved, at, now }, Said::default(), step);
     }
 
     /// What time alone does to an entry that is due; false: nothing any more.
-    pub(super) fn entry_due(&self, now: Time, slot: Slot, step: &mut Step<'_>) -> bool {
+    pub(super) fn entry_due(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) -> bool {
         let Some(entry) = self.store.get(slot).filter(|entry| entry.due(&self.settings) <= now) else { return false };
         let due = entry.due(&self.settings);
         let Some(mut full) = unpack(entry) else { return false };
         if entry.stale_at(&self.settings) == due {
-            self.resolve(&mut full, now, due, due, Some("stale: no occurrence any more"), step);
+            self.resolve(&mut full, now, due, due, Some("stale: no occurrence any more"), None, step);
         } else if entry.timing.close_at == due {
-            full.incident.status = Status::Closed;
-            full.incident.note(due, TimelineEvent::Closed, None, Value::Null);
-            let snapshot = full.publish(now, step);
-            self.tell(&mut full, &snapshot, Occasion { event: RuleEvent::Closed, at: due, now }, step);
-            step.changes.push(Change::Close { slot, forget_at: due + self.settings.keep_closed });
+            self.close(slot, &mut full, None, None, due, now, step);
             return true;
-        } else if entry.timing.remind_at == due {
-            self.remind(&mut full, now, step);
+        } else if entry.timing.wake_at == due {
+            self.wake(&mut full, due, now, step);
         } else {
             full.publish(now, step);
         }
-        step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
+        self.save(Some(slot), full, now, step);
         true
+    }
+
+    /// The book, or the end of a snooze, has something to say.
+    fn wake(&self, full: &mut Full, due: Time, now: Time, step: &mut Step<'_, '_>) {
+        let is_due = |at: Option<Time>| at == Some(due);
+        if is_due(full.incident.snoozed_until) {
+            full.incident.snoozed_until = None;
+            return self.pay(full, now, step);
+        }
+        if !full.book.owed.is_empty() && full.incident.snoozed_until.is_none() {
+            return self.pay(full, now, step);
+        }
+        if full.book.stage == (Stage::Held { until: due }) {
+            let snapshot = full.publish(now, step);
+            self.begin(full, snapshot, due, now, step);
+        } else if is_due(full.book.link.release_at) {
+            self.release(full, due, now, step);
+        } else if is_due(full.book.flapping.quiet_until) {
+            self.settled(full, due, now, step);
+        } else if is_due(full.book.unacknowledge_at) {
+            self.unacknowledge(full, due, now, step);
+        } else if is_due(full.book.remediation.as_ref().and_then(|remediation| remediation.due())) {
+            self.remediation_due(full, due, now, step);
+        } else if is_due(full.book.escalation.as_ref().and_then(|escalation| escalation.due())) {
+            self.escalation_due(full, due, now, step);
+        } else {
+            self.remind(full, now, step);
+        }
+    }
+
+    /// Who acknowledged it has let it lie for too long (`ack_timeout_minutes`).
+    fn unacknowledge(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
+        full.book.unacknowledge_at = None;
+        if full.incident.status != Status::Acknowledged {
+            full.publish(now, step);
+            return;
+        }
+        full.incident.status = Status::Triggered;
+        full.incident.note(at, TimelineEvent::Unacknowledged, None, Value::Null);
+        self.new_epoch(full, Occasion { event: RuleEvent::Unacknowledged, at, now }, step);
     }
 }
 
@@ -353,7 +447,7 @@ impl Full {
     }
 
     /// To `incidents`, as a new version; the snapshot that this step's actions carry.
-    pub(super) fn publish(&mut self, now: Time, step: &mut Step<'_>) -> Arc<Incident> {
+    pub(super) fn publish(&mut self, now: Time, step: &mut Step<'_, '_>) -> Arc<Incident> {
         self.incident.version += 1;
         self.published_at = now;
         self.unpublished = false;

@@ -6,30 +6,39 @@
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
 mod book;
+mod budget;
 mod changelog;
 mod closed;
 mod command;
 mod context;
 mod dedup;
+mod desk;
 mod entry;
+mod escalate;
 mod facts;
+mod flow;
 mod lifecycle;
+mod links;
 mod notify;
+mod remediate;
 mod services;
 mod shard;
+mod sides;
+mod silences;
 mod sources;
 mod step;
 mod store;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod upstreams;
 
 pub use changelog::StateRecord;
 pub use shard::Shard;
 pub use timers::Timers;
 
 use crate::model::time::{DAY, HOUR, MINUTE, Millis, SECOND};
-use crate::model::{Alert, AlertOutcome, Channel, Command, Fact, Incident, IncidentId, Origin, ServiceEvent, Time};
+use crate::model::{Alert, AlertOutcome, Channel, Command, Fact, Incident, IncidentId, ServiceEvent, Time};
 use std::sync::Arc;
 
 /// What of the configuration the engine goes by.
@@ -94,10 +103,9 @@ impl Default for Settings {
 #[derive(Clone, Copy)]
 pub enum Input<'a> {
     Alert(&'a Alert<'a>),
-    /// `origin`, `at`: the record's coordinates and Kafka timestamp.
+    /// `at`: the record's Kafka timestamp.
     Command {
         command: &'a Command,
-        origin: Origin,
         at: Time,
     },
     Event(&'a ServiceEvent),

@@ -5,10 +5,8 @@ use crate::engine::entry::Full;
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::time::MINUTE;
-use crate::model::{
-    Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Severity, Time, Verdict, Why,
-};
-use crate::rules::{Context, NotificationRule};
+use crate::model::{Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why};
+use crate::rules::NotificationRule;
 use std::sync::Arc;
 
 /// One event and when: `at` is the actions' `created_at` (a timer's due time), `now` wall time.
@@ -20,25 +18,43 @@ pub struct Occasion {
 }
 
 /// The event at which an incident may enter the match of a rule on `triggered`.
-fn lets_enter(event: RuleEvent) -> bool {
+pub(super) fn lets_enter(event: RuleEvent) -> bool {
     matches!(event, RuleEvent::Triggered | RuleEvent::SeverityChanged | RuleEvent::Occurrence) || event.opens_epoch()
 }
 
 /// At these a critical or high incident must reach somebody (SPEC 4.7, unrouted).
-fn must_reach_somebody(event: RuleEvent) -> bool {
-    matches!(event, RuleEvent::Triggered | RuleEvent::SeverityChanged) || event.opens_epoch()
+pub(super) fn must_reach_somebody(event: RuleEvent) -> bool {
+    matches!(event, RuleEvent::Triggered | RuleEvent::SeverityChanged | RuleEvent::Flapping) || event.opens_epoch()
 }
 
-/// What an event's evaluation has found so far.
+/// What an event's evaluation has found so far, over all kinds of rules.
+#[derive(Default)]
+pub struct Said {
+    pub verdicts: Vec<Verdict>,
+    /// Further near misses, past those listed.
+    pub more: u32,
+    /// A person is reached.
+    pub reached: bool,
+}
+
 struct Telling<'t> {
     occasion: Occasion,
     snapshot: &'t Arc<Incident>,
-    verdicts: Vec<Verdict>,
+    said: Said,
+    /// Why nobody is told now.
+    mute: Option<Why>,
 }
 
 impl Shard {
-    /// Asks every rule that listens; writes the actions and the decision.
-    pub(super) fn tell(&self, full: &mut Full, snapshot: &Arc<Incident>, occasion: Occasion, step: &mut Step<'_>) {
+    /// Asks every rule that listens; writes the actions and the decision. `said`: what escalation and remediation found.
+    pub(super) fn tell(
+        &self,
+        full: &mut Full,
+        snapshot: &Arc<Incident>,
+        occasion: Occasion,
+        said: Said,
+        step: &mut Step<'_, '_>,
+    ) {
         let event = occasion.event;
         let mut listening = EventSet::EMPTY.with(event);
         if lets_enter(event) {
@@ -53,13 +69,17 @@ impl Shard {
             candidates.sort_unstable();
             candidates.dedup();
         }
-        let mut telling = Telling { occasion, snapshot, verdicts: Vec::new() };
-        let mut reached = false;
+        let mute = self.mute(full);
+        if let Some(mute) = mute {
+            self.owe(full, event, mute);
+        }
+        let policies = !said.verdicts.is_empty();
+        let mut telling = Telling { occasion, snapshot, said, mute };
         for at in candidates {
             let rule = &self.rules.notifications()[at];
-            reached |= self.ask(at, rule, full, &mut telling, step);
+            telling.said.reached |= self.ask(at, rule, full, &mut telling, step);
         }
-        if must_reach_somebody(event) && !reached && snapshot.severity >= Severity::High {
+        if mute.is_none() && must_reach_somebody(event) && !telling.said.reached && Shard::matters(full) {
             self.tell_default_channels(full, &mut telling, step);
         }
         if lets_enter(event) {
@@ -72,17 +92,36 @@ impl Shard {
             detail: Some(detail),
             actions: Vec::new(),
         });
-        let asked = must_reach_somebody(event) || !telling.verdicts.is_empty();
-        if asked {
-            telling.verdicts.extend(near);
-            step.outputs.push(Output::Decision(Decision {
-                incident_id: snapshot.id,
-                event,
-                at: occasion.at,
-                rules_hash: self.rules.hash().to_owned(),
-                verdicts: telling.verdicts,
-                more: matches.near_more as u32,
-            }));
+        let Telling { mut said, .. } = telling;
+        if must_reach_somebody(event) || policies || !said.verdicts.is_empty() {
+            said.verdicts.extend(near);
+            said.more += matches.near_more as u32;
+            self.decide(snapshot, occasion, said, step);
+        }
+    }
+
+    /// Writes down why each rule did or did not act.
+    pub(super) fn decide(&self, snapshot: &Incident, occasion: Occasion, said: Said, step: &mut Step<'_, '_>) {
+        step.outputs.push(Output::Decision(Decision {
+            incident_id: snapshot.id,
+            event: occasion.event,
+            at: occasion.at,
+            rules_hash: self.rules.hash().to_owned(),
+            verdicts: said.verdicts,
+            more: said.more,
+        }));
+    }
+
+    /// Notes what is to be said when the mute ends; the end of a silence and of a suppression opens an epoch anyway, and so
+    /// does the end of a hold.
+    fn owe(&self, full: &mut Full, event: RuleEvent, mute: Why) {
+        let owes = match mute {
+            Why::Snoozed => lets_enter(event) && event != RuleEvent::Occurrence,
+            Why::Held => self.holding,
+            _ => false,
+        };
+        if owes && !full.book.owed.contains(&event) {
+            full.book.owed.push(event);
         }
     }
 
@@ -92,7 +131,14 @@ impl Shard {
     }
 
     /// One rule; true if it acted.
-    fn ask(&self, at: usize, rule: &NotificationRule, full: &mut Full, telling: &mut Telling<'_>, step: &mut Step<'_>) -> bool {
+    fn ask(
+        &self,
+        at: usize,
+        rule: &NotificationRule,
+        full: &mut Full,
+        telling: &mut Telling<'_>,
+        step: &mut Step<'_, '_>,
+    ) -> bool {
         let event = telling.occasion.event;
         let key = rule_key(&rule.name);
         let count = telling.snapshot.occurrence_count;
@@ -107,7 +153,7 @@ impl Shard {
         if !rule.on.has(event) && !may_enter && !owed {
             if must_reach_somebody(event) && full.book.entered.contains(&key) {
                 let (kind, rule) = ("notification", rule.name.clone());
-                telling.verdicts.push(Verdict { kind, rule, why: Why::AlreadyActed, detail: None, actions: Vec::new() });
+                telling.said.verdicts.push(Verdict { kind, rule, why: Why::AlreadyActed, detail: None, actions: Vec::new() });
             }
             return false;
         }
@@ -116,9 +162,11 @@ impl Shard {
         }
         let mut verdict =
             Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-        let context = Context { now: telling.occasion.now, event };
+        let context = self.context(telling.snapshot, telling.occasion.now, event);
         if !rule.enabled {
             verdict.why = Why::Disabled;
+        } else if let Some(mute) = telling.mute {
+            verdict.why = mute;
         } else if waits && !owed {
             verdict.why = Why::AfterOccurrences;
             verdict.detail = Some(format!("{count} of {} occurrences", rule.after_occurrences.unwrap_or(0)));
@@ -157,18 +205,18 @@ impl Shard {
         }
         step.outputs.push(Output::Evaluated { rule: rule.name.clone(), result: verdict.why.name() });
         let acted = !verdict.actions.is_empty();
-        telling.verdicts.push(verdict);
+        telling.said.verdicts.push(verdict);
         acted
     }
 
-    fn tell_default_channels(&self, full: &Full, telling: &mut Telling<'_>, step: &mut Step<'_>) {
+    fn tell_default_channels(&self, full: &mut Full, telling: &mut Telling<'_>, step: &mut Step<'_, '_>) {
         let channels = self.settings.default_channels.clone();
         let detail = match channels.is_empty() {
             true => "no rule acted, and rules.default_channels is empty: nobody was told",
             false => "no rule acted",
         };
         let actions = self.act("", full, telling, channels, step);
-        telling.verdicts.push(Verdict {
+        telling.said.verdicts.push(Verdict {
             kind: "default_channels",
             rule: String::new(),
             why: Why::Acted,
@@ -178,7 +226,14 @@ impl Shard {
         step.outputs.push(Output::Unrouted(telling.snapshot.id));
     }
 
-    fn act(&self, rule: &str, full: &Full, telling: &Telling<'_>, channels: Vec<Channel>, step: &mut Step<'_>) -> Vec<ActionId> {
+    fn act(
+        &self,
+        rule: &str,
+        full: &mut Full,
+        telling: &Telling<'_>,
+        channels: Vec<Channel>,
+        step: &mut Step<'_, '_>,
+    ) -> Vec<ActionId> {
         let Occasion { event, at, .. } = telling.occasion;
         let epoch = full.book.epoch;
         let cause = match event {
@@ -187,6 +242,7 @@ impl Shard {
             RuleEvent::Reminder => format!("{event}:{epoch}:{}", at.0),
             _ => format!("{event}:{epoch}"),
         };
+        full.book.told |= !channels.is_empty();
         let mut ids = Vec::with_capacity(channels.len());
         for (index, channel) in channels.into_iter().enumerate() {
             let kind = ActionKind::Notification { channel };
@@ -214,8 +270,9 @@ impl Shard {
     }
 
     /// Every reminder that is due; one that was missed for long comes once, not once for each interval.
-    pub(super) fn remind(&self, full: &mut Full, now: Time, step: &mut Step<'_>) {
+    pub(super) fn remind(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let snapshot = full.publish(now, step);
+        let mute = self.mute(full);
         let due: Vec<usize> = (0..full.book.reminders.len()).filter(|at| full.book.reminders[*at].due <= now).collect();
         let mut ended = Vec::new();
         for at in due {
@@ -230,26 +287,20 @@ impl Shard {
                 continue;
             };
             let occasion = Occasion { event: RuleEvent::Reminder, at: reminder.due, now };
-            let mut telling = Telling { occasion, snapshot: &snapshot, verdicts: Vec::new() };
-            let context = Context { now, event: RuleEvent::Reminder };
-            let channels =
-                self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
-            let actions = self.act(&rule.name, full, &telling, channels, step);
-            telling.verdicts.push(Verdict {
-                kind: "notification",
-                rule: rule.name.clone(),
-                why: Why::Acted,
-                detail: Some(format!("reminder {}", reminder.sent + 1)),
-                actions,
-            });
-            step.outputs.push(Output::Decision(Decision {
-                incident_id: snapshot.id,
-                event: RuleEvent::Reminder,
-                at: reminder.due,
-                rules_hash: self.rules.hash().to_owned(),
-                verdicts: telling.verdicts,
-                more: 0,
-            }));
+            let mut telling = Telling { occasion, snapshot: &snapshot, said: Said::default(), mute };
+            let mut verdict =
+                Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
+            if let Some(mute) = mute {
+                verdict.why = mute;
+            } else {
+                let context = self.context(&snapshot, now, RuleEvent::Reminder);
+                let channels =
+                    self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
+                verdict.actions = self.act(&rule.name, full, &telling, channels, step);
+                verdict.detail = Some(format!("reminder {}", reminder.sent + 1));
+            }
+            telling.said.verdicts.push(verdict);
+            self.decide(&snapshot, occasion, telling.said, step);
             let missed = (now - reminder.due) / minutes.max(1);
             full.book.reminders[at].due = reminder.due + (missed + 1) * minutes.max(MINUTE);
             full.book.reminders[at].sent += 1;

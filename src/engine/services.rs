@@ -15,7 +15,10 @@ pub struct Services {
 
 struct Slot {
     name: Box<str>,
-    incidents: u32,
+    /// Its incidents, as the store orders them.
+    members: Vec<u32>,
+    /// How many of them fire.
+    firing: u64,
 }
 
 /// FNV-1a: short names, and whoever floods us with colliding services can as well flood us with services.
@@ -28,14 +31,34 @@ impl Services {
         &self.slots[service.0 as usize].name
     }
 
-    /// The number of `name`, held by one incident more.
+    pub fn find(&self, name: &str) -> Option<Service> {
+        self.by_name.find(hash(name), |&at| *self.slots[at as usize].name == *name).map(|&at| Service(at))
+    }
+
+    pub fn members(&self, service: Service) -> &[u32] {
+        &self.slots[service.0 as usize].members
+    }
+
+    pub fn members_mut(&mut self, service: Service) -> &mut Vec<u32> {
+        &mut self.slots[service.0 as usize].members
+    }
+
+    pub fn firing(&self, service: Service) -> u64 {
+        self.slots[service.0 as usize].firing
+    }
+
+    pub fn count_firing(&mut self, service: Service, by: i64) {
+        let firing = &mut self.slots[service.0 as usize].firing;
+        *firing = firing.saturating_add_signed(by);
+    }
+
+    /// The number of `name`; whoever asks adds a member.
     pub fn hold(&mut self, name: &str) -> Service {
-        let hash_of = hash(name);
-        if let Some(&at) = self.by_name.find(hash_of, |&at| *self.slots[at as usize].name == *name) {
-            self.slots[at as usize].incidents += 1;
-            return Service(at);
+        if let Some(service) = self.find(name) {
+            return service;
         }
-        let slot = Slot { name: name.into(), incidents: 1 };
+        let hash_of = hash(name);
+        let slot = Slot { name: name.into(), members: Vec::new(), firing: 0 };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;
@@ -51,13 +74,13 @@ impl Services {
         Service(at)
     }
 
-    /// One incident less; the last one takes the name with it.
+    /// A member has left; the last one takes the name with it.
     pub fn release(&mut self, service: Service) {
         let slot = &mut self.slots[service.0 as usize];
-        slot.incidents -= 1;
-        if slot.incidents > 0 {
+        if !slot.members.is_empty() {
             return;
         }
+        slot.members = Vec::new();
         let name = std::mem::take(&mut slot.name);
         if let Ok(entry) = self.by_name.find_entry(hash(&name), |&at| at == service.0) {
             entry.remove();

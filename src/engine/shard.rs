@@ -3,15 +3,19 @@
 use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::changelog::{CountRing, Gone};
 use crate::engine::closed::Closed;
-use crate::engine::entry::{Dirty, Slot};
+use crate::engine::context::Contexts;
+use crate::engine::entry::{Dirty, Entry, Slot};
+use crate::engine::sides::Side;
+use crate::engine::silences::Silences;
 use crate::engine::step::{Change, Step};
 use crate::engine::store::Store;
 use crate::engine::timers::Timers;
+use crate::engine::upstreams::{Upstreams, WINDOW};
 use crate::engine::{Input, Outcome, Settings};
-use crate::model::{Output, Severity, Status, Time};
-use crate::rules::RuleSet;
+use crate::model::{Output, Severity, Status, Time, Upstream};
+use crate::rules::{Dependencies, RuleSet};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,6 +34,19 @@ pub struct Shard {
     pub(super) dirty: Vec<Slot>,
     /// Ids that left the store or the closed since then, with what replaces them.
     pub(super) gone: Vec<Gone>,
+    pub(super) silences: Silences,
+    pub(super) upstreams: Upstreams,
+    pub(super) contexts: Contexts,
+    /// Of these what the changelog has to hear of at the next commit.
+    pub(super) sides: BTreeSet<Side>,
+    /// Incidents whose links others' changes may have changed.
+    recheck: Vec<Slot>,
+    /// Incidents whose dependencies a reload has changed.
+    review: Vec<Slot>,
+    /// A silence was changed while it was in force.
+    pub(super) judge: bool,
+    /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
+    pub(super) holding: bool,
     /// The rule set's hash that the changelog has; `None` before the first commit.
     pub(super) logged_rules: Option<String>,
     due: Vec<Slot>,
@@ -49,6 +66,14 @@ impl Shard {
             ring: CountRing::default(),
             dirty: Vec::new(),
             gone: Vec::new(),
+            silences: Silences::default(),
+            upstreams: Upstreams::default(),
+            contexts: Contexts::default(),
+            sides: BTreeSet::new(),
+            recheck: Vec::new(),
+            review: Vec::new(),
+            judge: false,
+            holding: false,
             logged_rules: None,
             due: Vec::new(),
         };
@@ -58,18 +83,19 @@ impl Shard {
 
     /// Takes one input at wall time `now`; what it says is appended to `out`.
     pub fn process(&mut self, now: Time, input: Input<'_>, out: &mut Vec<Output>) -> Outcome {
-        let mut step = Step { changes: SmallVec::new(), outputs: out };
+        let mut step = Step::new(out);
         let outcome = self.step(now, input, &mut step);
         self.apply(step.changes);
+        self.follow(now, out);
         outcome
     }
 
     /// Decides what an input does; changes nothing.
-    pub fn step<'a>(&self, now: Time, input: Input<'a>, step: &mut Step<'a>) -> Outcome {
+    pub fn step<'a>(&self, now: Time, input: Input<'a>, step: &mut Step<'_, 'a>) -> Outcome {
         match input {
             Input::Alert(alert) => self.alert(now, alert, step),
-            Input::Command { command, origin, at } => self.command(now, command, origin, at, step),
-            Input::Event(event) => self.service_event(now, event, step),
+            Input::Command { command, at } => self.command(now, command, at, step),
+            Input::Event(event) => self.service_event(event, step),
             Input::Fact(fact) => self.fact(now, fact, step),
         }
     }
@@ -89,14 +115,59 @@ impl Shard {
                 Change::Put { slot, full } => {
                     let slot = match slot {
                         Some(slot) => {
+                            let before = self.store.get(slot).map(concerns);
                             self.store.put(slot, &full);
+                            if before != self.store.get(slot).map(concerns) {
+                                self.recheck_duplicates(slot);
+                            }
                             slot
                         }
                         None => self.store.insert(&full),
                     };
                     self.touch(slot, Dirty::Snapshot);
                 }
+                Change::Touch { slot, at } => {
+                    let Some(entry) = self.store.get_mut(slot) else { continue };
+                    entry.counts.read_at = entry.counts.read_at.max(at);
+                    self.touch(slot, Dirty::Counts);
+                }
+                Change::Related { slot, id } => {
+                    let most = self.settings.max_related as u32;
+                    let Some(entry) = self.store.get_mut(slot) else { continue };
+                    entry.counts.related += 1;
+                    // Past the limit it is only counted, and shown when something else is.
+                    let listed = entry.counts.related <= most;
+                    if listed {
+                        entry.related.get_or_insert_default().push(id);
+                        entry.counts.unpublished = true;
+                    }
+                    self.touch(slot, if listed { Dirty::Snapshot } else { Dirty::Counts });
+                }
+                Change::Silence(silence) => {
+                    self.judge = true;
+                    self.sides.insert(Side::Silence(silence.id.clone()));
+                    self.silences.put(silence);
+                }
+                Change::SilenceBegun { id } => self.silences.begin(&id),
+                Change::SilenceOver { id } => {
+                    self.silences.remove(&id);
+                    self.sides.insert(Side::Silence(id));
+                }
+                Change::Upstream(fact) => {
+                    self.recheck_dependents(&fact);
+                    self.sides.insert(Side::Upstream(fact.id));
+                    self.upstreams.put(fact, self.settings.orphan_grace);
+                }
+                Change::ForgetUpstream { id } => {
+                    self.upstreams.remove(id);
+                    self.sides.insert(Side::Upstream(id));
+                }
+                Change::Context { service_id, context } => {
+                    self.sides.insert(Side::Service(service_id.clone()));
+                    self.sides.extend(self.contexts.put(service_id, context).map(Side::Service));
+                }
                 Change::Close { slot, forget_at } => {
+                    self.recheck_duplicates(slot);
                     if let Some(id) = self.store.remove(slot) {
                         self.closed.insert(id, forget_at);
                         self.gone.push(Gone::Closed(id, forget_at));
@@ -108,6 +179,35 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Duplicates hang on their root, which has changed.
+    fn recheck_duplicates(&mut self, slot: Slot) {
+        let same = self.store.same_identity(slot);
+        self.recheck.extend(same.filter(|(other, entry)| *other != slot && entry.traits.duplicate).map(|(slot, _)| slot));
+    }
+
+    /// Those of ours that may hang on an incident of another shard.
+    fn recheck_dependents(&mut self, fact: &Upstream) {
+        let (from, to) = (fact.first_seen_at + -WINDOW, fact.first_seen_at + WINDOW);
+        for service in self.rules.dependencies().dependents(&fact.service_id) {
+            self.recheck.extend(self.store.around(service, from, to).map(|(slot, _)| slot));
+        }
+    }
+
+    /// Does what follows for others from what was applied.
+    pub(super) fn follow(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some(slot) = self.recheck.pop() {
+            let mut step = Step::new(out);
+            self.relink(now, slot, &mut step);
+            self.apply(step.changes);
+        }
+    }
+
+    /// Far behind the end of its partitions a shard says nothing and lets no timer run; what is then still true is said
+    /// when that ends (SPEC 4, catch-up).
+    pub fn hold(&mut self, holding: bool) {
+        self.holding = holding;
     }
 
     /// An entry has changed: the changelog must hear of it, and the wheel of its next deadline.
@@ -128,6 +228,16 @@ impl Shard {
 
     /// Runs every timer that is due at `now`, entities in order of their due times.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.holding {
+            return;
+        }
+        self.silences_due(now, out);
+        for slot in std::mem::take(&mut self.review) {
+            let mut step = Step::new(out);
+            self.relink(now, slot, &mut step);
+            self.apply(step.changes);
+            self.follow(now, out);
+        }
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(now, &mut due);
         let mut ordered: SmallVec<[_; 8]> = SmallVec::new();
@@ -152,13 +262,17 @@ impl Shard {
             }
             // Each pass moves the deadline on; an entry owes at most a publication, reminders, staleness and closing.
             for _ in 0..64 {
-                let mut step = Step { changes: SmallVec::new(), outputs: out };
+                let mut step = Step::new(out);
                 if !self.entry_due(now, slot, &mut step) {
                     break;
                 }
                 self.apply(step.changes);
+                self.follow(now, out);
             }
             self.reschedule(slot);
+        }
+        while let Some((_, id)) = self.upstreams.next_end().filter(|(ends, _)| *ends <= now) {
+            self.apply([Change::ForgetUpstream { id }]);
         }
         while let Some((_, id)) = self.closed.next().filter(|(forget_at, _)| *forget_at <= now) {
             out.push(Output::IncidentGone(id));
@@ -183,17 +297,44 @@ impl Shard {
 
     /// When the next timer is due at the earliest; `Time::NEVER` without any. May be early, never late.
     pub fn next_due(&self) -> Time {
-        self.timers.next_due().min(self.closed.next().map_or(Time::NEVER, |(forget_at, _)| forget_at))
+        if self.holding {
+            return Time::NEVER;
+        }
+        if self.judge || !self.review.is_empty() {
+            return Time(i64::MIN);
+        }
+        let others = [
+            self.closed.next().map(|(forget_at, _)| forget_at),
+            self.silences.next().map(|(at, _)| at),
+            self.upstreams.next_end().map(|(at, _)| at),
+        ];
+        others.into_iter().flatten().fold(self.timers.next_due(), Time::min)
     }
 
     pub fn timers_pending(&self) -> usize {
         self.timers.len() + self.closed.len()
     }
 
-    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence.
+    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence, and where
+    /// the dependencies have changed, what hangs on what is worked out anew at the next tick.
     pub fn set_rules(&mut self, rules: Rc<RuleSet>) {
+        let before = Rc::clone(self.rules.dependencies());
         self.take_rules(rules);
         self.ask_all();
+        if before != *self.rules.dependencies() {
+            self.review(&before);
+        }
+    }
+
+    /// Marks every incident whose service has, or had before, a place in the dependencies.
+    pub(super) fn review(&mut self, before: &Dependencies) {
+        let now = Rc::clone(self.rules.dependencies());
+        let knows = |all: &Dependencies, service: &str| !all.upstreams(service).is_empty() || !all.dependents(service).is_empty();
+        let concerned = |entry: &Entry| {
+            let service = self.store.name_of(entry);
+            knows(before, service) || knows(&now, service)
+        };
+        self.review = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot).collect();
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {
@@ -222,4 +363,9 @@ impl Shard {
     pub fn open(&self, each: &mut dyn FnMut(Severity, Status, u64)) {
         self.store.open(each);
     }
+}
+
+/// What of a root concerns its duplicates.
+fn concerns(entry: &Entry) -> (bool, Severity, bool, bool) {
+    (entry.status.fires(), entry.severity, entry.traits.muted, entry.traits.untold)
 }

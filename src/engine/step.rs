@@ -2,23 +2,80 @@
 
 use crate::engine::entry::{Counts, Full, Slot};
 use crate::engine::sources::Signal;
-use crate::model::{IncidentId, Output, Time};
+use crate::model::{Incident, IncidentId, Output, ServiceContext, Silence, Time, Upstream};
 use smallvec::SmallVec;
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// The outcome of [`crate::engine::Shard::step`]; nothing has happened until it is applied.
-pub struct Step<'a> {
+pub struct Step<'o, 'a> {
     /// Nearly always one.
     pub changes: SmallVec<[Change<'a>; 1]>,
-    pub outputs: &'a mut Vec<Output>,
+    pub outputs: &'o mut Vec<Output>,
+}
+
+impl<'o> Step<'o, '_> {
+    pub fn new(outputs: &'o mut Vec<Output>) -> Self {
+        Step { changes: SmallVec::new(), outputs }
+    }
+
+    /// The newest version of an incident that this step, or one before it, has published.
+    pub fn last_shown(&self, id: IncidentId) -> Option<Arc<Incident>> {
+        self.outputs.iter().rev().find_map(|output| match output {
+            Output::Incident(incident) if incident.id == id => Some(Arc::clone(incident)),
+            _ => None,
+        })
+    }
 }
 
 pub enum Change<'a> {
     /// An incident's counts, and its source's times where one fired.
-    Count { slot: Slot, counts: Counts, fired: Option<Signal<'a>> },
+    Count {
+        slot: Slot,
+        counts: Counts,
+        fired: Option<Signal<'a>>,
+    },
     /// An incident, new or changed, whole.
-    Put { slot: Option<Slot>, full: Box<Full> },
+    Put {
+        slot: Option<Slot>,
+        full: Box<Full>,
+    },
+    /// An occurrence of its duplicate keeps it from going stale. `at`: wall time.
+    Touch {
+        slot: Slot,
+        at: Time,
+    },
+    /// A newer incident was found to be related to it.
+    Related {
+        slot: Slot,
+        id: IncidentId,
+    },
     /// A closed incident leaves; only its id stays.
-    Close { slot: Slot, forget_at: Time },
+    Close {
+        slot: Slot,
+        forget_at: Time,
+    },
     /// A closed incident's id goes too.
-    Forget { id: IncidentId },
+    Forget {
+        id: IncidentId,
+    },
+    /// A silence, new or changed.
+    Silence(Silence),
+    /// A silence has begun, and what it matches was asked.
+    SilenceBegun {
+        id: String,
+    },
+    SilenceOver {
+        id: String,
+    },
+    /// An incident of another service on which ours may hang.
+    Upstream(Upstream),
+    ForgetUpstream {
+        id: IncidentId,
+    },
+    /// What is known of a service.
+    Context {
+        service_id: String,
+        context: Rc<ServiceContext>,
+    },
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::entry::{Entry, Full, NOWHERE, Slot, half};
 use crate::engine::services::{Service, Services};
-use crate::model::{Fingerprint, IncidentId, Severity, Status};
+use crate::model::{Fingerprint, IncidentId, Severity, Status, Time};
 use hashbrown::HashTable;
 
 /// Entries per chunk: the slab grows by chunks, for moving a million entries would hold two copies of them.
@@ -66,12 +66,25 @@ impl Store {
         service_id: &str,
         fingerprint: &Fingerprint,
     ) -> impl Iterator<Item = (Slot, &'s Entry)> + use<'s> {
-        let newest = self.newest(service_id, &half(&fingerprint.0)).unwrap_or(NOWHERE);
-        let mut next = newest;
+        self.of_identity_half(service_id, &half(&fingerprint.0))
+    }
+
+    pub fn of_identity_half<'s>(
+        &'s self,
+        service_id: &str,
+        fingerprint: &[u8; 16],
+    ) -> impl Iterator<Item = (Slot, &'s Entry)> + use<'s> {
+        let mut next = self.newest(service_id, fingerprint).unwrap_or(NOWHERE);
         std::iter::from_fn(move || {
             let entry = at(&self.chunks, next)?;
             Some((std::mem::replace(&mut next, entry.older), entry))
         })
+    }
+
+    /// Of the same identity as the one at `slot`, itself among them, newest first.
+    pub fn same_identity(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Entry)> {
+        let found = self.get(slot).map(|entry| self.of_identity_half(self.name_of(entry), &entry.fingerprint));
+        found.into_iter().flatten()
     }
 
     fn newest(&self, service_id: &str, fingerprint: &[u8; 16]) -> Option<Slot> {
@@ -80,6 +93,35 @@ impl Store {
                 .is_some_and(|entry| entry.fingerprint == *fingerprint && self.services.name(entry.service) == service_id)
         };
         self.by_identity.find(identity_hash(fingerprint), same).copied()
+    }
+
+    /// A service's incidents first seen from `from` to `to`, oldest first.
+    pub fn around<'s>(
+        &'s self,
+        service_id: &str,
+        from: Time,
+        to: Time,
+    ) -> impl DoubleEndedIterator<Item = (Slot, &'s Entry)> + use<'s> {
+        let members = self.services.find(service_id).map_or(&[][..], |service| self.services.members(service));
+        let seen = |slot: &Slot| self.get(*slot).map_or(Time::NEVER, |entry| entry.first_seen_at);
+        let start = members.partition_point(|slot| seen(slot) < from);
+        let end = members.partition_point(|slot| seen(slot) <= to);
+        members[start..end.max(start)].iter().filter_map(|slot| Some((*slot, self.get(*slot)?)))
+    }
+
+    /// How many of a service's incidents fire.
+    pub fn firing_of(&self, service_id: &str) -> u64 {
+        self.services.find(service_id).map_or(0, |service| self.services.firing(service))
+    }
+
+    /// Where an incident has, or is to have, its place among its service's: by age.
+    fn place(&self, service: Service, first_seen_at: Time, id: IncidentId) -> usize {
+        let rank = |slot: &Slot| self.get(*slot).map_or((Time::NEVER, id), |entry| (entry.first_seen_at, entry.id));
+        self.services.members(service).partition_point(|slot| rank(slot) < (first_seen_at, id))
+    }
+
+    pub fn name_of(&self, entry: &Entry) -> &str {
+        self.services.name(entry.service)
     }
 
     /// The name of an entry's service.
@@ -148,7 +190,10 @@ impl Store {
         self.by_id.insert_unique(entry.id.hash, slot, |&slot| at(chunks, slot).map_or(0, |entry| entry.id.hash));
         self.count(&entry, 1);
         self.len += 1;
+        let (service, first_seen_at, id) = (entry.service, entry.first_seen_at, entry.id);
         self.chunks[slot as usize / CHUNK][slot as usize % CHUNK] = Some(entry);
+        let place = self.place(service, first_seen_at, id);
+        self.services.members_mut(service).insert(place, slot);
         slot
     }
 
@@ -170,6 +215,12 @@ impl Store {
     }
 
     pub fn remove(&mut self, slot: Slot) -> Option<IncidentId> {
+        let entry = self.get(slot)?;
+        let service = entry.service;
+        let place = self.place(service, entry.first_seen_at, entry.id);
+        if self.services.members(service).get(place) == Some(&slot) {
+            self.services.members_mut(service).remove(place);
+        }
         let entry = self.chunks.get_mut(slot as usize / CHUNK)?.get_mut(slot as usize % CHUNK)?.take()?;
         let hash = identity_hash(&entry.fingerprint);
         if let Ok(named) = self.by_identity.find_entry(hash, |&named| named == slot) {
@@ -201,6 +252,9 @@ impl Store {
     fn count(&mut self, entry: &Entry, by: i64) {
         let count = &mut self.open[entry.severity as usize][entry.status as usize];
         *count = count.wrapping_add_signed(by);
+        if entry.status.fires() {
+            self.services.count_firing(entry.service, by);
+        }
     }
 
     /// How many there are, by severity and status, zeros included.

@@ -41,6 +41,8 @@ pub enum Why {
     Suppressed,
     Snoozed,
     Held,
+    /// Kept quiet, for it opens and resolves all the time (`flapping`).
+    Flapping,
     AttemptsExhausted,
     Cooldown,
     Conditions,
@@ -67,6 +69,7 @@ impl Why {
             Why::Suppressed => "suppressed",
             Why::Snoozed => "snoozed",
             Why::Held => "held",
+            Why::Flapping => "flapping",
             Why::AttemptsExhausted => "attempts_exhausted",
             Why::Cooldown => "cooldown",
             Why::Conditions => "conditions",

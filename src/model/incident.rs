@@ -26,12 +26,18 @@ pub struct Incident {
     pub labels: Labels,
     pub metadata: Metadata,
     pub parent_incident_id: Option<IncidentId>,
+    /// The first of them, within the limit.
     pub related_incident_ids: Vec<IncidentId>,
+    /// How many more there are.
+    pub related_more: u64,
     pub suppressed: bool,
     pub correlation: Option<Correlation>,
     pub silenced_by: Vec<String>,
     pub snoozed_until: Option<Time>,
+    /// The last receipts, within the limit.
     pub notifications: Vec<Receipt>,
+    /// How many more there were.
+    pub notifications_more: u64,
     pub escalation_level: u32,
     pub escalation_policy_id: Option<String>,
     pub assigned_to: Option<String>,
@@ -205,11 +211,13 @@ pub mod tests {
             metadata: Metadata::default(),
             parent_incident_id: None,
             related_incident_ids: Vec::new(),
+            related_more: 0,
             suppressed: false,
             correlation: None,
             silenced_by: Vec::new(),
             snoozed_until: None,
             notifications: Vec::new(),
+            notifications_more: 0,
             escalation_level: 0,
             escalation_policy_id: None,
             assigned_to: None,

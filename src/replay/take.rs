@@ -152,7 +152,7 @@ impl Shards<'_> {
         } else if to != partition {
             pending.forward(to, taken.clone());
         } else {
-            let input = Input::Command { command: &command, origin: taken.origin, at: taken.time };
+            let input = Input::Command { command: &command, at: taken.time };
             self.order(now, to, input, taken, "command", pending);
         }
     }

@@ -116,7 +116,7 @@ impl Lane {
             };
         };
         let input = match order {
-            Order::Command(command) => Input::Command { command, origin: source.origin, at: source.time },
+            Order::Command(command) => Input::Command { command, at: source.time },
             Order::Event(event) => Input::Event(event),
         };
         let outcome = shard.process(moment.now, input, &mut self.said);

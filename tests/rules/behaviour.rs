@@ -35,11 +35,13 @@ pub fn incident() -> Incident {
         },
         parent_incident_id: None,
         related_incident_ids: Vec::new(),
+        related_more: 0,
         suppressed: false,
         correlation: None,
         silenced_by: Vec::new(),
         snoozed_until: None,
         notifications: Vec::new(),
+        notifications_more: 0,
         escalation_level: 0,
         escalation_policy_id: None,
         assigned_to: None,
@@ -55,7 +57,7 @@ pub fn incident() -> Incident {
 const TRIGGERED: EventSet = EventSet::EMPTY.with(RuleEvent::Triggered);
 
 fn context() -> Context {
-    Context { now: Time(1_768_471_290_000), event: RuleEvent::Triggered }
+    Context::new(Time(1_768_471_290_000), RuleEvent::Triggered)
 }
 
 fn matched<'a>(set: &'a RuleSet, incident: &Incident, events: EventSet) -> Vec<&'a str> {

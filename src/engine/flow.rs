@@ -1,0 +1,212 @@
+//! From an incident's opening to the people who are told: hold, remediation, escalation, notification, and again in each
+//! epoch (SPEC 4.5); what mutes it, and what is owed when that ends.
+
+use crate::engine::book::{Announced, Stage};
+use crate::engine::entry::{Full, Slot};
+use crate::engine::notify::{Occasion, Said};
+use crate::engine::shard::Shard;
+use crate::engine::step::{Change, Step};
+use crate::model::home::home;
+use crate::model::time::HOUR;
+use crate::model::{Fact, Incident, Output, RuleEvent, Severity, Status, Time, TimelineEvent, Upstream, Why};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+impl Shard {
+    /// Why nobody is told of it now; `None`: people are told.
+    pub(super) fn mute(&self, full: &Full) -> Option<Why> {
+        if self.holding {
+            Some(Why::Held)
+        } else if full.incident.suppressed {
+            Some(Why::Suppressed)
+        } else if !full.incident.silenced_by.is_empty() {
+            Some(Why::Silenced)
+        } else if full.incident.snoozed_until.is_some() {
+            Some(Why::Snoozed)
+        } else if full.book.flapping.quiet_until.is_some() {
+            Some(Why::Flapping)
+        } else if full.book.stage != Stage::Open {
+            Some(Why::Held)
+        } else {
+            None
+        }
+    }
+
+    /// A new incident, once nothing holds it any more.
+    pub(super) fn begin(&self, full: &mut Full, snapshot: Arc<Incident>, at: Time, now: Time, step: &mut Step<'_, '_>) {
+        full.book.stage = Stage::Open;
+        let occasion = Occasion { event: RuleEvent::Triggered, at, now };
+        let mut said = Said::default();
+        let mut snapshot = snapshot;
+        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+            snapshot = self.try_remediation(full, snapshot, occasion, &mut said, step);
+            if full.book.stage == Stage::Remedying {
+                return self.decide(&snapshot, occasion, said, step);
+            }
+        }
+        self.speak(full, snapshot, occasion, said, step);
+    }
+
+    /// Escalation, then notifications.
+    pub(super) fn speak(
+        &self,
+        full: &mut Full,
+        mut snapshot: Arc<Incident>,
+        occasion: Occasion,
+        mut said: Said,
+        step: &mut Step<'_, '_>,
+    ) {
+        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+            snapshot = self.start_escalation(full, snapshot, occasion, &mut said, step);
+        }
+        self.tell(full, &snapshot, occasion, said, step);
+    }
+
+    /// Begins an epoch: `event` stands for `triggered` in it (SPEC 4.5).
+    pub(super) fn new_epoch(&self, full: &mut Full, occasion: Occasion, step: &mut Step<'_, '_>) {
+        full.book.open_epoch();
+        full.book.escalation = None;
+        let snapshot = full.publish(occasion.now, step);
+        if self.mute(full).is_some() {
+            // Its escalation waits with it: the end of what mutes it opens an epoch of its own, or pays what is owed.
+            return self.tell(full, &snapshot, occasion, Said::default(), step);
+        }
+        self.speak(full, snapshot, occasion, Said::default(), step);
+    }
+
+    /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before.
+    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) {
+        let is = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        if is && !was {
+            full.book.owed.clear();
+            full.incident.note(
+                at,
+                if full.incident.suppressed { TimelineEvent::Suppressed } else { TimelineEvent::Silenced },
+                None,
+                Value::Null,
+            );
+            if full.incident.suppressed {
+                full.book.escalation = None;
+            }
+        }
+        if was && !is && full.incident.status.fires() {
+            full.incident.note(at, TimelineEvent::Unsuppressed, None, Value::Null);
+            if full.book.stage == Stage::Open {
+                return self.new_epoch(full, Occasion { event: RuleEvent::Unsuppressed, at, now }, step);
+            }
+        }
+        full.publish(now, step);
+    }
+
+    /// Says what was to be said while it was snoozed or all was held back.
+    pub(super) fn pay(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
+        let snapshot = full.publish(now, step);
+        for event in std::mem::take(&mut full.book.owed) {
+            let occasion = Occasion { event, at: now, now };
+            let ends = matches!(event, RuleEvent::Resolved | RuleEvent::Closed);
+            match event {
+                // It did not come to be, or is over.
+                _ if full.incident.status.fires() == ends => {}
+                RuleEvent::Triggered => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
+                _ if event.opens_epoch() => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
+                RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, step),
+                _ => self.tell(full, &snapshot, occasion, Said::default(), step),
+            }
+        }
+    }
+
+    /// The severity has risen: another policy may be due, and rules that it enters now.
+    pub(super) fn raised(&self, full: &mut Full, mut snapshot: Arc<Incident>, occasion: Occasion, step: &mut Step<'_, '_>) {
+        let mut said = Said::default();
+        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+            snapshot = self.choose_escalation_again(full, snapshot, occasion, &mut said, step);
+        }
+        self.tell(full, &snapshot, occasion, said, step);
+    }
+
+    /// A reopening, by an alert or a person: an epoch, or, one too many within the hour, quiet (SPEC 4.5).
+    pub(super) fn reopened(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
+        let flapping = &mut full.book.flapping;
+        flapping.reopened.retain(|at| now - *at < HOUR);
+        flapping.reopened.push(now);
+        let most = self.settings.flapping_reopens;
+        if most > 0 && flapping.quiet_until.is_none() && flapping.reopened.len() as u64 > most {
+            full.book.open_epoch();
+            full.book.escalation = None;
+            let count = full.book.flapping.reopened.len();
+            full.incident.note(now, TimelineEvent::Flapping, None, json!({ "reopenings": count }));
+            let snapshot = full.publish(now, step);
+            self.tell(full, &snapshot, Occasion { event: RuleEvent::Flapping, at: now, now }, Said::default(), step);
+            full.book.flapping.quiet_until = Some(now + self.settings.flapping_stable);
+            return;
+        }
+        self.stays_quiet(full, now);
+        self.new_epoch(full, Occasion { event: RuleEvent::Reopened, at: now, now }, step);
+    }
+
+    /// Every change makes a flapping incident wait for its full time again.
+    pub(super) fn stays_quiet(&self, full: &mut Full, now: Time) {
+        if let Some(until) = &mut full.book.flapping.quiet_until {
+            *until = now + self.settings.flapping_stable;
+        }
+    }
+
+    /// It has been stable for long enough.
+    pub(super) fn settled(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
+        full.book.flapping = Default::default();
+        if full.incident.status.fires() {
+            self.new_epoch(full, Occasion { event: RuleEvent::Reopened, at, now }, step);
+        } else {
+            full.publish(now, step);
+        }
+    }
+
+    /// Into the store at the end of the step; the shards of dependent services hear what they must know.
+    pub(super) fn save(&self, slot: Option<Slot>, mut full: Full, now: Time, step: &mut Step<'_, '_>) {
+        self.announce(&mut full, now, step);
+        step.changes.push(Change::Put { slot, full: Box::new(full) });
+    }
+
+    pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
+        let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
+        if dependents.is_empty() {
+            return;
+        }
+        let (incident, book) = (&full.incident, &full.book);
+        let announced = Announced {
+            revision: book.announced.as_ref().map_or(0, |before| before.revision),
+            severity: incident.severity,
+            environment: incident.environment,
+            status: incident.status,
+            muted: full.muted(),
+            untold: full.untold(),
+        };
+        if book.announced.as_ref() == Some(&announced) {
+            return;
+        }
+        let announced = Announced { revision: announced.revision + 1, ..announced };
+        let fact = Upstream {
+            id: incident.id,
+            service_id: incident.service_id.clone(),
+            revision: announced.revision,
+            at: now,
+            first_seen_at: incident.first_seen_at,
+            severity: announced.severity,
+            environment: announced.environment,
+            status: announced.status,
+            active: book.active.clone(),
+            muted: announced.muted,
+            untold: announced.untold,
+        };
+        let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        step.outputs.extend(homes.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));
+        full.book.announced = Some(announced);
+    }
+
+    /// Must somebody hear of it?
+    pub(super) fn matters(full: &Full) -> bool {
+        full.incident.severity >= Severity::High
+    }
+}

@@ -1,0 +1,67 @@
+//! What a shard knows beside its incidents, as records of the changelog: one for each thing, whole.
+//!
+//! | key | value |
+//! |---|---|
+//! | `s` + id | a silence |
+//! | `u` + id | an incident of another shard on which ours may hang |
+//! | `v` + service id | what is known of a service |
+
+use crate::engine::changelog::{StateRecord, VERSION, damaged, encode, id_of, incident_key};
+use crate::engine::shard::Shard;
+use crate::model::IncidentId;
+use serde::Serialize;
+use std::rc::Rc;
+
+/// One of them by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Side {
+    Silence(String),
+    Upstream(IncidentId),
+    Service(String),
+}
+
+impl Side {
+    fn key(&self) -> Vec<u8> {
+        match self {
+            Side::Silence(id) => [b"s", id.as_bytes()].concat(),
+            Side::Upstream(id) => incident_key(b'u', *id),
+            Side::Service(service_id) => [b"v", service_id.as_bytes()].concat(),
+        }
+    }
+}
+
+fn value<T: Serialize>(value: Option<&T>) -> Option<Vec<u8>> {
+    value.map(|value| encode(value, vec![VERSION]))
+}
+
+impl Shard {
+    /// The record of one as it is now; a tombstone where it is no more.
+    pub(super) fn side_record(&self, side: &Side) -> StateRecord {
+        let value = match side {
+            Side::Silence(id) => value(self.silences.get(id)),
+            Side::Upstream(id) => value(self.upstreams.get(*id)),
+            Side::Service(service_id) => value(self.contexts.get(service_id).map(|context| &**context)),
+        };
+        StateRecord { key: side.key(), value }
+    }
+
+    /// Puts one back; false: the key is of another kind.
+    pub(super) fn restore_side(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<bool, String> {
+        let Some((kind, name)) = key.split_first() else { return Ok(false) };
+        let text = || std::str::from_utf8(name).map(str::to_owned).map_err(|_| "a key that is no text".to_owned());
+        match (kind, value) {
+            (b's', Some(value)) => self.silences.put(postcard::from_bytes(value).map_err(damaged)?),
+            (b's', None) => self.silences.remove(&text()?),
+            (b'u', Some(value)) => {
+                self.upstreams.put(postcard::from_bytes(value).map_err(damaged)?, self.settings.orphan_grace);
+            }
+            (b'u', None) => self.upstreams.remove(id_of(key)?),
+            (b'v', Some(value)) => {
+                self.contexts.put(text()?, Rc::new(postcard::from_bytes(value).map_err(damaged)?));
+            }
+            (b'v', None) => self.contexts.remove(&text()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}

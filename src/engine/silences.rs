@@ -1,0 +1,194 @@
+//! Silences in force or planned: at their home, and copied to every shard (SPEC 3.3, 4.7).
+
+use crate::engine::Refusal;
+use crate::engine::entry::Slot;
+use crate::engine::shard::Shard;
+use crate::engine::step::{Change, Step};
+use crate::model::home::home;
+use crate::model::{Fact, Incident, Matcher, Output, Silence, Time};
+use regex::Regex;
+use std::collections::BTreeMap;
+
+/// Those a shard knows, by id.
+#[derive(Default)]
+pub struct Silences {
+    held: BTreeMap<String, Held>,
+    /// When the next one begins or ends, and which.
+    next: Option<(Time, String)>,
+}
+
+struct Held {
+    silence: Silence,
+    /// For each matcher that is a regular expression.
+    regexes: Vec<Option<Regex>>,
+    /// What was last made of it: it had begun.
+    begun: bool,
+}
+
+/// Bytes of a compiled expression.
+const REGEX_SIZE: usize = 1 << 20;
+
+impl Silences {
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Silence> {
+        self.held.get(id).map(|held| &held.silence)
+    }
+
+    pub fn put(&mut self, silence: Silence) {
+        let begun = self.held.get(&silence.id).is_some_and(|held| held.begun);
+        let regexes = silence.matchers.iter().map(compile).collect();
+        self.held.insert(silence.id.clone(), Held { silence, regexes, begun });
+        self.find_next();
+    }
+
+    pub fn remove(&mut self, id: &str) {
+        self.held.remove(id);
+        self.find_next();
+    }
+
+    pub fn begin(&mut self, id: &str) {
+        if let Some(held) = self.held.get_mut(id) {
+            held.begun = true;
+        }
+        self.find_next();
+    }
+
+    /// The ids of those in force at `now` that match.
+    pub fn matching(&self, incident: &Incident, now: Time) -> Vec<String> {
+        let in_force = self.held.values().filter(|held| held.silence.starts_at <= now && now < held.silence.ends_at);
+        in_force.filter(|held| held.matches(incident)).map(|held| held.silence.id.clone()).collect()
+    }
+
+    /// When the next one begins or ends.
+    pub fn next(&self) -> Option<(Time, &str)> {
+        self.next.as_ref().map(|(at, id)| (*at, id.as_str()))
+    }
+
+    fn find_next(&mut self) {
+        let next = |held: &Held| if held.begun { held.silence.ends_at } else { held.silence.starts_at };
+        self.next = self.held.values().map(|held| (next(held), &held.silence.id)).min().map(|(at, id)| (at, id.clone()));
+    }
+}
+
+impl Held {
+    fn matches(&self, incident: &Incident) -> bool {
+        self.silence.matchers.iter().zip(&self.regexes).all(|(matcher, regex)| {
+            let value = value_of(incident, &matcher.name);
+            let is = match regex {
+                Some(regex) => regex.is_match(value),
+                // One that does not compile was refused where it came in.
+                None => !matcher.is_regex && value == matcher.value,
+            };
+            is == matcher.is_equal
+        })
+    }
+}
+
+/// The label of that name, or where there is none the field; empty without either.
+fn value_of<'i>(incident: &'i Incident, name: &str) -> &'i str {
+    incident.labels.get(name).unwrap_or_else(|| match name {
+        "service_id" => &incident.service_id,
+        "severity" => incident.severity.name(),
+        "category" => &incident.category,
+        "environment" => incident.environment.name(),
+        "title" => &incident.title,
+        _ => "",
+    })
+}
+
+/// For the whole text, as Alertmanager has it.
+fn compile(matcher: &Matcher) -> Option<Regex> {
+    let whole = matcher.is_regex.then(|| format!("^(?:{})$", matcher.value))?;
+    regex::RegexBuilder::new(&whole).dot_matches_new_line(true).size_limit(REGEX_SIZE).build().ok()
+}
+
+impl Shard {
+    /// The command `silence`, at the silence's home: new, or a change of one that is there.
+    pub(super) fn silence(&self, now: Time, silence: &Silence, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
+        if silence.ends_at <= now {
+            let reason = format!("`ends_at`: {} is over already", silence.ends_at);
+            return Err(Refusal { status: 422, reason });
+        }
+        if self.silences.get(&silence.id).is_none() && self.silences.len() >= self.settings.max_silences {
+            let most = self.settings.max_silences;
+            let reason = format!("{most} silences are held already (limits.silences): expire some");
+            return Err(Refusal { status: 409, reason });
+        }
+        if self.silences.get(&silence.id) != Some(silence) {
+            step.outputs.push(Output::Silence(silence.clone()));
+            self.tell_all(silence, step);
+        }
+        Ok(())
+    }
+
+    /// The command `expire_silence`: it ends now. `at`: the command's Kafka time.
+    pub(super) fn expire_silence(&self, now: Time, id: &str, at: Time, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
+        let Some(held) = self.silences.get(id) else {
+            return Err(Refusal { status: 404, reason: format!("`silence_id`: there is no silence `{id}`, or it is over") });
+        };
+        let silence = Silence { ends_at: now, updated_at: at, ..held.clone() };
+        self.tell_all(&silence, step);
+        Ok(())
+    }
+
+    /// To every shard, this one among them: all of them hear it the same way.
+    fn tell_all(&self, silence: &Silence, step: &mut Step<'_, '_>) {
+        let facts = (0..self.settings.partitions).map(|to| Output::Fact { to, fact: Fact::Silence(silence.clone()) });
+        step.outputs.extend(facts);
+    }
+
+    /// A silence as its home tells it. What it changes is done when it begins or ends, which may be now.
+    pub(super) fn silence_known(&self, silence: &Silence, step: &mut Step<'_, '_>) {
+        // Of two that meet on the way the later command counts.
+        if self.silences.get(&silence.id).is_none_or(|held| held.updated_at <= silence.updated_at) {
+            step.changes.push(Change::Silence(silence.clone()));
+        }
+    }
+
+    /// Begins and ends what is due; each step is applied before the next is decided.
+    pub(super) fn silences_due(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some((at, id)) = self.silences.next().filter(|(at, _)| *at <= now) {
+            let id = id.to_owned();
+            if self.silences.get(&id).is_some_and(|silence| silence.ends_at <= now) {
+                if home(id.as_bytes(), self.settings.partitions) == u32::from(self.partition) {
+                    out.push(Output::SilenceGone(id.clone()));
+                }
+                self.apply([Change::SilenceOver { id }]);
+            } else {
+                self.apply([Change::SilenceBegun { id }]);
+            }
+            self.judge_all(at, now, out);
+        }
+        // One that was changed while it was in force.
+        if std::mem::take(&mut self.judge) {
+            self.judge_all(now, now, out);
+        }
+    }
+
+    /// Every incident that fires against every silence.
+    fn judge_all(&mut self, at: Time, now: Time, out: &mut Vec<Output>) {
+        self.judge = false;
+        let firing: Vec<Slot> = self.store.slots().filter(|(_, entry)| entry.status.fires()).map(|(slot, _)| slot).collect();
+        for slot in firing {
+            let mut step = Step::new(out);
+            self.judge(at, now, slot, &mut step);
+            self.apply(step.changes);
+            self.follow(now, out);
+        }
+    }
+
+    fn judge(&self, at: Time, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
+        let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
+        let silenced_by = self.silences.matching(&full.incident, now);
+        if silenced_by == full.incident.silenced_by {
+            return;
+        }
+        let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        full.incident.silenced_by = silenced_by;
+        self.after_mute(&mut full, was, at, now, step);
+        self.save(Some(slot), full, now, step);
+    }
+}
