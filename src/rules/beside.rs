@@ -57,7 +57,7 @@ pub(super) fn warn_of_strangers(source: &RuleSource, found: &mut Vec<Diagnostic>
             near if near.starts_with("did") => format!("{near} It stands at the top of the rules folder"),
             _ => continue,
         };
-        found.push(Diagnostic::warning(path, Place::default(), "this file is not read".to_owned(), Some(help)));
+        found.push(Diagnostic::warning(path, Place { line: 1, column: 1 }, "this file is not read".to_owned(), Some(help)));
     }
 }
 
@@ -152,7 +152,7 @@ impl<'a> Part<'a> {
     /// The tables of `[[…key]]`.
     pub fn list(&self, key: &str, most: usize) -> Vec<Part<'a>> {
         let Some(value) = self.get(key) else { return Vec::new() };
-        let path = format!("[{}.{key}]", self.name);
+        let path = format!("[[{}.{key}]]", self.name.trim_matches(['[', ']']));
         let tables: Option<Vec<Part<'a>>> = value.get_ref().as_array().and_then(|items| {
             let part = |item: &'a Spanned<DeValue<'a>>| {
                 let table = item.get_ref().as_table()?;

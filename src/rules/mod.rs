@@ -35,7 +35,9 @@ mod rule;
 mod sandbox;
 mod schedule;
 mod schedule_file;
+mod shadow;
 mod table;
+mod targets;
 mod view;
 mod where_clause;
 
