@@ -83,7 +83,8 @@ impl Shard {
     pub(super) fn context(&self, incident: &Incident, now: Time, event: RuleEvent) -> Context {
         Context {
             service: self.contexts.get(&incident.service_id).cloned().unwrap_or_default(),
-            open_incidents: self.store.firing_of(&incident.service_id),
+            // A new one is not in the store yet.
+            open_incidents: self.store.firing_of(&incident.service_id) + u64::from(self.store.find_id(incident.id).is_none()),
             ..Context::new(now, event)
         }
     }
