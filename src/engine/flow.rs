@@ -70,8 +70,9 @@ impl Shard {
         self.speak(full, snapshot, occasion, Said::default(), step);
     }
 
-    /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before.
-    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) {
+    /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before. True if an epoch
+    /// began.
+    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) -> bool {
         let is = full.incident.suppressed || !full.incident.silenced_by.is_empty();
         if is && !was {
             full.book.owed.clear();
@@ -88,10 +89,12 @@ impl Shard {
         if was && !is && full.incident.status.fires() {
             full.incident.note(at, TimelineEvent::Unsuppressed, None, Value::Null);
             if full.book.stage == Stage::Open {
-                return self.new_epoch(full, Occasion { event: RuleEvent::Unsuppressed, at, now }, step);
+                self.new_epoch(full, Occasion { event: RuleEvent::Unsuppressed, at, now }, step);
+                return true;
             }
         }
         full.publish(now, step);
+        false
     }
 
     /// Says what was to be said while it was snoozed or all was held back.
@@ -105,15 +108,23 @@ impl Shard {
                 _ if full.incident.status.fires() == ends => {}
                 RuleEvent::Triggered => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
                 _ if event.opens_epoch() => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
-                RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, step),
+                RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, false, step),
                 _ => self.tell(full, &snapshot, occasion, Said::default(), step),
             }
         }
     }
 
-    /// The severity has risen: another policy may be due, and rules that it enters now.
-    pub(super) fn raised(&self, full: &mut Full, mut snapshot: Arc<Incident>, occasion: Occasion, step: &mut Step<'_, '_>) {
-        let mut said = Said::default();
+    /// The severity has risen: another policy may be due, and rules that it enters now. `began`: an epoch that began with it
+    /// has seen to it already that somebody is reached.
+    pub(super) fn raised(
+        &self,
+        full: &mut Full,
+        mut snapshot: Arc<Incident>,
+        occasion: Occasion,
+        began: bool,
+        step: &mut Step<'_, '_>,
+    ) {
+        let mut said = Said { reached: began, ..Said::default() };
         if self.mute(full).is_none() && full.incident.status == Status::Triggered {
             snapshot = self.choose_escalation_again(full, snapshot, occasion, &mut said, step);
         }

@@ -88,18 +88,19 @@ impl Shard {
         }
         self.touch_root(entry, now, step);
         let occasion = |event| Occasion { event, at: now, now };
+        let mut began = false;
         if raises {
             let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
             self.link(&mut full, now);
             full.incident.silenced_by = self.silences.matching(&full.incident, now);
-            self.after_mute(&mut full, was, now, now, step);
+            began = self.after_mute(&mut full, was, now, now, step);
         } else {
             full.publish(now, step);
         }
         let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
         self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), Said::default(), step);
         if raises {
-            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), step);
+            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), began, step);
         }
         self.save(Some(slot), full, now, step);
     }
@@ -157,7 +158,7 @@ impl Shard {
         self.reopened(&mut full, now, step);
         if raises {
             let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
-            self.raised(&mut full, snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, step);
+            self.raised(&mut full, snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, true, step);
         }
         self.save(Some(slot), full, now, step);
     }

@@ -132,7 +132,6 @@ impl Shard {
         let (service_id, at, environment) = (&full.incident.service_id, full.incident.first_seen_at, full.incident.environment);
         let most = self.settings.max_related;
         let mut found = Vec::new();
-        let mut more = 0;
         for (slot, entry) in self.store.around(service_id, at + -WINDOW, at + WINDOW).rev() {
             // Of a pair with the same identity one is the other's duplicate.
             if !is_active(entry.status) || entry.fingerprint == identity {
@@ -142,16 +141,14 @@ impl Shard {
             if score <= SIMILAR {
                 continue;
             }
-            if found.len() == most {
-                more += 1;
+            found.push((slot, entry.id, score));
+            if found.len() >= most {
                 break;
             }
-            found.push((slot, entry.id, score));
         }
         let incident = &mut full.incident;
         let Some(&(_, newest, score)) = found.first() else { return };
         incident.related_incident_ids = found.iter().map(|(_, id, _)| *id).collect();
-        incident.related_more = more;
         if incident.correlation.is_none() {
             let reason = format!("High similarity score: {score:.2}");
             let details = json!({ "type": "related", "incident_id": newest.to_string(), "confidence": score, "reason": &reason });

@@ -140,12 +140,14 @@ impl Shard {
                 Change::Related { slot, id } => {
                     let most = self.settings.max_related as u32;
                     let Some(entry) = self.store.get_mut(slot) else { continue };
-                    if entry.traits.related < most {
+                    entry.counts.related += 1;
+                    // Past the limit it is only counted, and shown when something else is.
+                    let listed = entry.counts.related <= most;
+                    if listed {
                         entry.related.get_or_insert_default().push(id);
                         entry.counts.unpublished = true;
                     }
-                    entry.traits.related += 1;
-                    self.touch(slot, Dirty::Snapshot);
+                    self.touch(slot, if listed { Dirty::Snapshot } else { Dirty::Counts });
                 }
                 Change::Silence(silence) => {
                     self.judge = true;

@@ -46,7 +46,12 @@ impl Matcher {
     pub fn test(&self) -> Result<Test, String> {
         let pattern = self.is_regex.then(|| {
             let anchored = format!("^(?:{})$", self.value);
-            RegexBuilder::new(&anchored).size_limit(REGEX_SIZE).dfa_size_limit(4 * REGEX_SIZE).nest_limit(50).build()
+            RegexBuilder::new(&anchored)
+                .dot_matches_new_line(true)
+                .size_limit(REGEX_SIZE)
+                .dfa_size_limit(4 * REGEX_SIZE)
+                .nest_limit(50)
+                .build()
         });
         let pattern = pattern.transpose().map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => format!("it is too large: compiled it may have {} KiB", REGEX_SIZE >> 10),

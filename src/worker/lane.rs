@@ -6,6 +6,7 @@ use crate::engine::{Shard, StateRecord};
 use crate::kafka::Slot;
 use crate::model::{Output, Time};
 use crate::worker::INPUTS;
+use crate::worker::catch_up::CatchUp;
 use crate::worker::report::Committed;
 use std::time::Instant;
 
@@ -32,6 +33,8 @@ pub struct Lane {
     pub shard: Option<Shard>,
     /// To be restored before it takes anything.
     pub pending: bool,
+    /// It is behind, and holds its shard.
+    pub catch_up: Option<Box<CatchUp>>,
     /// By place in [`INPUTS`].
     pub positions: [Option<Position>; INPUTS.len()],
     pub buffer: Vec<OutRecord>,
@@ -55,6 +58,7 @@ impl Lane {
             home,
             shard: None,
             pending: true,
+            catch_up: None,
             positions: [None; INPUTS.len()],
             buffer: Vec::new(),
             bytes: 0,
@@ -82,6 +86,7 @@ impl Lane {
     pub fn reset(&mut self) {
         self.shard = None;
         self.pending = true;
+        self.catch_up = None;
         self.buffer.clear();
         self.settle();
     }

@@ -53,8 +53,10 @@ impl Session<'_> {
             }
         }
         self.consumer().start(&starts, Instant::now() + PATIENCE)?;
+        let lanes = self.lanes.len();
         for at in &pending {
             self.lanes[*at].pending = false;
+            self.lanes[*at].begin_catch_up(self.settings.catch_up, lanes);
         }
         let seconds = began.elapsed().as_secs_f64();
         let records = records.iter().map(|(_, count)| count).sum();

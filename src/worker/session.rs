@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
-const BATCH: usize = 4_096;
+pub const BATCH: usize = 4_096;
 /// A rebalance or a stop is noticed after this long, where no record comes.
 const IDLE: Duration = Duration::from_millis(100);
 /// While the group has given us nothing: the assignment should not wait.
@@ -36,14 +36,15 @@ pub struct Session<'a> {
     pub worker: usize,
     pub settings: &'a Settings,
     pub pulse: &'a Pulse,
+    /// Before the consumer: one that is behind keeps batches, which are freed before their client.
+    pub lanes: Vec<Lane>,
     /// `None` after `close`.
     pub consumer: Option<GroupConsumer>,
     pub producer: Producer,
     pub observer: Observer,
     pub reader: Reader,
-    pub lanes: Vec<Lane>,
     /// By place in [`INPUTS`] and partition: the lane, or `NONE`.
-    routes: [Vec<usize>; INPUTS.len()],
+    pub routes: [Vec<usize>; INPUTS.len()],
     pub rules: Rc<RuleSet>,
     rules_version: u64,
     pub pace: Pace,
@@ -136,8 +137,9 @@ impl Session<'_> {
         let commit = self.next_commit().map_or(idle, |at| at.saturating_duration_since(Instant::now()));
         self.consumer().read(batch, idle.min(tick).min(commit));
         let moment = Moment { settings: self.settings, now: wall_clock(), at: Instant::now() };
+        let full = batch.is_full();
+        let mut last = self.catch_up(batch, &moment)?;
         let topics = self.consumer.as_ref().map_or(&[][..], GroupConsumer::topics);
-        let mut last = None;
         for entry in batch.entries(topics) {
             match entry {
                 Entry::Record(topic, record) => {
@@ -156,7 +158,7 @@ impl Session<'_> {
                 Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
             }
         }
-        self.pace.seen(batch.is_full(), last.map(Time), moment.now);
+        self.pace.seen(full, last.map(Time), moment.now);
         for lane in &mut self.lanes {
             lane.tick(&moment);
         }
@@ -270,7 +272,12 @@ impl Session<'_> {
     }
 }
 
-fn lane<'l>(routes: &[Vec<usize>; INPUTS.len()], lanes: &'l mut [Lane], topic: usize, partition: u32) -> Option<&'l mut Lane> {
+pub fn lane<'l>(
+    routes: &[Vec<usize>; INPUTS.len()],
+    lanes: &'l mut [Lane],
+    topic: usize,
+    partition: u32,
+) -> Option<&'l mut Lane> {
     let at = *routes.get(topic)?.get(partition as usize)?;
     // A dropped lane takes nothing until it is restored; its records come again.
     lanes.get_mut(at).filter(|lane| !lane.pending)
