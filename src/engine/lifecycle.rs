@@ -354,7 +354,7 @@ impl Shard {
             full.incident.snoozed_until = None;
             return self.pay(full, now, step);
         }
-        if !full.book.owed.is_empty() && full.incident.snoozed_until.is_none() {
+        if full.book.owes() && full.incident.snoozed_until.is_none() {
             return self.pay(full, now, step);
         }
         if full.book.stage == (Stage::Held { until: due }) {

@@ -5,6 +5,7 @@
 //!
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
+mod answer;
 mod book;
 mod budget;
 mod changelog;
@@ -13,11 +14,14 @@ mod command;
 mod context;
 mod dedup;
 mod desk;
+mod desks;
+mod digest;
 mod entry;
 mod escalate;
 mod facts;
 mod flow;
 mod lifecycle;
+mod limit;
 mod links;
 mod notify;
 mod remediate;

@@ -4,6 +4,7 @@ use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::changelog::{CountRing, Gone};
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
+use crate::engine::desks::Desks;
 use crate::engine::entry::{Dirty, Entry, Slot};
 use crate::engine::sides::Side;
 use crate::engine::silences::Silences;
@@ -37,6 +38,7 @@ pub struct Shard {
     pub(super) silences: Silences,
     pub(super) upstreams: Upstreams,
     pub(super) contexts: Contexts,
+    pub(super) desks: Desks,
     /// Of these what the changelog has to hear of at the next commit.
     pub(super) sides: BTreeSet<Side>,
     /// Incidents whose links others' changes may have changed.
@@ -69,6 +71,7 @@ impl Shard {
             silences: Silences::default(),
             upstreams: Upstreams::default(),
             contexts: Contexts::default(),
+            desks: Desks::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
             review: Vec::new(),
@@ -166,6 +169,7 @@ impl Shard {
                     self.sides.insert(Side::Service(service_id.clone()));
                     self.sides.extend(self.contexts.put(service_id, context).map(Side::Service));
                 }
+                Change::Desk(change) => self.apply_desk(change),
                 Change::Close { slot, forget_at } => {
                     self.recheck_duplicates(slot);
                     if let Some(id) = self.store.remove(slot) {
@@ -271,6 +275,7 @@ impl Shard {
             }
             self.reschedule(slot);
         }
+        self.desks_due(now, out);
         while let Some((_, id)) = self.upstreams.next_end().filter(|(ends, _)| *ends <= now) {
             self.apply([Change::ForgetUpstream { id }]);
         }
@@ -300,13 +305,14 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if self.judge || !self.review.is_empty() {
+        if self.judge || !self.review.is_empty() || self.desks.waits() {
             return Time(i64::MIN);
         }
         let others = [
             self.closed.next().map(|(forget_at, _)| forget_at),
             self.silences.next().map(|(at, _)| at),
             self.upstreams.next_end().map(|(at, _)| at),
+            self.desks.next().map(|(at, _)| at),
         ];
         others.into_iter().flatten().fold(self.timers.next_due(), Time::min)
     }

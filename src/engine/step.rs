@@ -1,5 +1,6 @@
 //! What one input does: changes of state and what is said, decided together and applied together (ARCHITECTURE 2).
 
+use crate::engine::desks::DeskChange;
 use crate::engine::entry::{Counts, Full, Slot};
 use crate::engine::sources::Signal;
 use crate::model::{Incident, IncidentId, Output, ServiceContext, Silence, Time, Upstream};
@@ -29,6 +30,8 @@ impl<'o> Step<'o, '_> {
 }
 
 pub enum Change<'a> {
+    /// At a rule's desk.
+    Desk(DeskChange),
     /// An incident's counts, and its source's times where one fired.
     Count {
         slot: Slot,
