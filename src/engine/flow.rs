@@ -38,11 +38,9 @@ impl Shard {
         let occasion = Occasion { event: RuleEvent::Triggered, at, now };
         let mut said = Said::default();
         let mut snapshot = snapshot;
-        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+        if full.incident.status == Status::Triggered {
+            // Where people wait for its outcome, the decision says so of policies and rules.
             snapshot = self.try_remediation(full, snapshot, occasion, &mut said, step);
-            if full.book.stage == Stage::Remedying {
-                return self.decide(&snapshot, occasion, said, step);
-            }
         }
         self.speak(full, snapshot, occasion, said, step);
     }
@@ -56,7 +54,7 @@ impl Shard {
         mut said: Said,
         step: &mut Step<'_, '_>,
     ) {
-        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+        if full.incident.status == Status::Triggered {
             snapshot = self.start_escalation(full, snapshot, occasion, &mut said, step);
         }
         self.tell(full, &snapshot, occasion, said, step);
@@ -67,10 +65,8 @@ impl Shard {
         full.book.open_epoch();
         full.book.escalation = None;
         let snapshot = full.publish(occasion.now, step);
-        if self.mute(full).is_some() {
-            // Its escalation waits with it: the end of what mutes it opens an epoch of its own, or pays what is owed.
-            return self.tell(full, &snapshot, occasion, Said::default(), step);
-        }
+        // Of one that is muted the escalation waits too: the end of what mutes it opens an epoch of its own, or pays what is
+        // owed.
         self.speak(full, snapshot, occasion, Said::default(), step);
     }
 

@@ -80,7 +80,13 @@ pub fn facts() -> Vec<Fact> {
             max_per_hour: None,
             max_per_service_per_hour: Some(2),
         }),
-        Fact::BudgetAnswer(BudgetAnswer { incident_id: id, action: action_id(), granted: true }),
+        Fact::BudgetAnswer(BudgetAnswer {
+            rule: "r".to_owned(),
+            incident_id: id,
+            service_id: "s".to_owned(),
+            action: action_id(),
+            granted: true,
+        }),
         Fact::BudgetReturn { rule, action: action_id(), service_id },
     ]
 }
