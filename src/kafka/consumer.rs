@@ -293,13 +293,17 @@ impl GroupConsumer {
         (code == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
-    /// What the group's coordinator knows us by, while it is what it was when the partitions were accepted.
+    /// Offsets for a transaction, under the name and generation by which the group knows us, as long as they are those
+    /// under which the partitions were accepted.
     ///
-    /// A member that was put out of the group has neither name nor generation until it rejoins, and offsets that are sent
-    /// without them are taken unchecked: a sleeper that wakes would commit over the next owner's work.
-    pub fn membership(&self) -> Result<Membership, Error> {
+    /// A member that was put out of the group has neither until it rejoins, and offsets that are sent without them are
+    /// taken unchecked: a sleeper that wakes would commit over the next owner's work.
+    pub fn offsets(&self, next: &[(Slot, i64)]) -> Result<Offsets, Error> {
+        let list = self.list(next.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
         match Membership::now(self) {
-            Some(now) if now.generation() == self.generation && self.generation != NO_GENERATION => Ok(now),
+            Some(membership) if membership.generation() == self.generation && self.generation != NO_GENERATION => {
+                Ok(Offsets { list, membership })
+            }
             _ => Err(Error::new(Reaction::Fenced, "the group has gone on without us")),
         }
     }
@@ -308,7 +312,7 @@ impl GroupConsumer {
         self.consumer.client().native_ptr()
     }
 
-    pub(crate) fn list(&self, slots: impl Iterator<Item = (Slot, Offset)>) -> Result<TopicPartitionList, Error> {
+    fn list(&self, slots: impl Iterator<Item = (Slot, Offset)>) -> Result<TopicPartitionList, Error> {
         let mut list = TopicPartitionList::new();
         for (slot, offset) in slots {
             list.add_partition_offset(&self.topics[slot.topic], slot.partition as i32, offset)
@@ -318,10 +322,19 @@ impl GroupConsumer {
     }
 }
 
+/// What [`crate::kafka::Producer::send_offsets`] sends.
+pub struct Offsets {
+    pub(super) list: TopicPartitionList,
+    pub(super) membership: Membership,
+}
+
 /// Group, generation, member and instance at one moment.
-pub struct Membership {
+pub(super) struct Membership {
     pointer: NonNull<rd::rd_kafka_consumer_group_metadata_t>,
 }
+
+// SAFETY: nothing changes the object, and any thread may free it.
+unsafe impl Send for Membership {}
 
 impl Membership {
     fn now(consumer: &GroupConsumer) -> Option<Membership> {

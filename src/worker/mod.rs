@@ -5,7 +5,7 @@
 //! - `session`: the loop, from joining the group to leaving it
 //! - `lane`: a shard with what it has said and not yet committed
 //! - `intake`: records into lanes, to `forward` to their home, or to `dead-letters`
-//! - `commit`: which lanes are due, and the transaction
+//! - `commit`: which lanes are due; `transactions`: the thread that ends what it begins
 //! - `restoring`: offsets and state of lanes that are new or were dropped
 //! - `health`: readiness and the watchdog
 //!
@@ -21,6 +21,7 @@ mod report;
 mod restoring;
 mod rules;
 mod session;
+mod transactions;
 
 pub use health::Workers;
 pub use report::{Committed, Gauges, Observe, Seen};

@@ -4,11 +4,12 @@ use crate::kafka::batch::Entry;
 use crate::kafka::{Batch, Error, GroupConsumer, Observer, Producer, Reader, Rebalance, Slot};
 use crate::model::{Time, Topic};
 use crate::rules::RuleSet;
-use crate::worker::commit::Pace;
+use crate::worker::commit::{Pace, UnderWay};
 use crate::worker::health::Pulse;
 use crate::worker::intake::Moment;
 use crate::worker::lane::{Lane, Position};
 use crate::worker::report::{Gauges, Seen};
+use crate::worker::transactions::Transactions;
 use crate::worker::{INPUTS, Settings, topic_name};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -38,7 +39,8 @@ pub struct Session<'a> {
     pub pulse: &'a Pulse,
     /// `None` after `close`.
     pub consumer: Option<GroupConsumer>,
-    pub producer: Producer,
+    pub transactions: Transactions,
+    pub under_way: Option<UnderWay>,
     pub observer: Observer,
     pub reader: Reader,
     pub lanes: Vec<Lane>,
@@ -86,7 +88,8 @@ impl Session<'_> {
             settings,
             pulse,
             consumer: Some(consumer),
-            producer,
+            transactions: Transactions::start(worker, settings, producer)?,
+            under_way: None,
             observer: Observer::new(&settings.clients)?,
             reader,
             lanes: Vec::new(),
@@ -133,7 +136,7 @@ impl Session<'_> {
         let idle = if self.assigned { IDLE } else { JOINING };
         let due = self.lanes.iter().filter_map(|lane| lane.shard.as_ref()).map(|shard| shard.next_due()).min();
         let tick = due.map_or(idle, |due| Duration::from_millis((due - wall_clock()).max(0) as u64));
-        let commit = self.next_commit().map_or(idle, |at| at.saturating_duration_since(Instant::now()));
+        let commit = self.until_commit().unwrap_or(idle);
         self.consumer().read(batch, idle.min(tick).min(commit));
         let moment = Moment { settings: self.settings, now: wall_clock(), at: Instant::now() };
         let topics = self.consumer.as_ref().map_or(&[][..], GroupConsumer::topics);
@@ -160,7 +163,7 @@ impl Session<'_> {
         for lane in &mut self.lanes {
             lane.tick(&moment);
         }
-        let ready = self.assigned && self.lanes.iter().all(Lane::caught_up);
+        let ready = self.assigned && !self.is_slow() && self.lanes.iter().all(Lane::caught_up);
         self.pulse.set_ready(ready);
         Ok(())
     }
@@ -171,7 +174,9 @@ impl Session<'_> {
             Rebalance::Revoked { lost } => {
                 tracing::info!(worker = self.worker, lost, shards = self.lanes.len(), "partitions are revoked");
                 // What is lost may be another's already: it is dropped, and whoever owns it reads it again.
-                if !lost {
+                if lost {
+                    self.finish()?;
+                } else {
                     self.commit_all()?;
                 }
                 self.lanes.clear();
