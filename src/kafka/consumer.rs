@@ -18,7 +18,7 @@ use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Served in one go; more wait for the next.
 const EVENTS: usize = 1_000;
@@ -150,7 +150,9 @@ impl GroupConsumer {
                 tracing::warn!("{error}");
                 Ok(())
             }
-            Some(Ok(_)) | None => Ok(()),
+            // One that is not taken here would be skipped for good.
+            Some(Ok(_)) => Err(Error::new(Reaction::Fenced, "a record came past its queue")),
+            None => Ok(()),
         }
     }
 
@@ -173,11 +175,22 @@ impl GroupConsumer {
         })
     }
 
-    /// Answers `Assigned`: the partitions are ours, paused. [`GroupConsumer::start`] begins to read them.
-    pub fn accept(&mut self, slots: &[Slot]) -> Result<(), Error> {
-        let doing = "taking partitions over";
+    /// Answers `Assigned`: the partitions are ours. Nothing is read of them before [`GroupConsumer::start`].
+    pub fn accept(&mut self) -> Result<(), Error> {
         self.generation = Membership::now(self).map_or(NO_GENERATION, |now| now.generation());
-        for slot in slots {
+        // With an empty list librdkafka has its answer, and begins to read nothing: assigning now and seeking later would
+        // race with its own look for where to begin, whose late answer wins over the seek.
+        self.assign(&TopicPartitionList::new())
+    }
+
+    /// Answers `Revoked`.
+    pub fn release(&self) -> Result<(), Error> {
+        self.consumer.unassign().map_err(|error| Error::from_kafka("giving partitions up", &error))
+    }
+
+    /// Reads every slot from its offset on, and no other. What the queue still holds of an earlier start is void.
+    pub fn start(&self, from: &[(Slot, i64)]) -> Result<(), Error> {
+        for (slot, _) in from {
             let name = CString::new(self.topics[slot.topic].as_str()).map_err(|_| Error::fatal("a topic's name has a NUL"))?;
             // SAFETY: client, name and queue are live; the partition's handle is given back at once, its forwarding stays.
             unsafe {
@@ -188,50 +201,11 @@ impl GroupConsumer {
                 }
             }
         }
-        // From the end, paused: nothing is fetched before `start` says from where.
-        let list = self.list(slots.iter().map(|slot| (*slot, Offset::End)))?;
-        self.consumer.assign(&list).map_err(|error| Error::from_kafka(doing, &error))?;
-        self.pause(slots)
+        self.assign(&self.list(from.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?)
     }
 
-    /// Answers `Revoked`.
-    pub fn release(&self) -> Result<(), Error> {
-        self.consumer.unassign().map_err(|error| Error::from_kafka("giving partitions up", &error))
-    }
-
-    pub fn pause(&self, slots: &[Slot]) -> Result<(), Error> {
-        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Invalid)))?;
-        self.consumer.pause(&list).map_err(|error| Error::from_kafka("pausing partitions", &error))
-    }
-
-    /// Reads each slot from its offset on.
-    pub fn start(&self, from: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
-        let doing = "seeking";
-        let mut left = from.to_vec();
-        while !left.is_empty() {
-            let list = self.list(left.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
-            let sought =
-                self.consumer.seek_partitions(list, Duration::from_secs(5)).map_err(|error| Error::from_kafka(doing, &error))?;
-            // A partition that librdkafka has not begun to serve yet says so: it is asked again.
-            let failed: Vec<_> = sought.elements().iter().map(|element| element.error().err()).collect();
-            let mut failed = failed.into_iter();
-            let mut last = None;
-            left.retain(|_| match failed.next().flatten() {
-                None => false,
-                Some(error) => {
-                    last = Some(error);
-                    true
-                }
-            });
-            if let Some(error) = last {
-                if Instant::now() > deadline {
-                    return Err(Error::from_kafka(doing, &error));
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        }
-        let list = self.list(from.iter().map(|(slot, _)| (*slot, Offset::Invalid)))?;
-        self.consumer.resume(&list).map_err(|error| Error::from_kafka("resuming partitions", &error))
+    fn assign(&self, list: &TopicPartitionList) -> Result<(), Error> {
+        self.consumer.assign(list).map_err(|error| Error::from_kafka("taking partitions over", &error))
     }
 
     /// Waits up to `timeout` for records; see [`Batch::refill`].

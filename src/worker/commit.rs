@@ -187,11 +187,10 @@ impl Session<'_> {
             return Err(Error::fatal(format!("{error}; {MAX_ABORTS} transactions in a row were aborted")));
         }
         tracing::warn!(worker = self.worker, shards = lanes.len(), "a transaction is aborted: {error}");
-        let slots: Vec<Slot> = lanes.iter().flat_map(|at| self.lanes[*at].slots()).collect();
         for at in lanes {
             self.lanes[*at].reset();
         }
-        self.consumer().pause(&slots)
+        Ok(())
     }
 }
 

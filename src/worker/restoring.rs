@@ -32,10 +32,8 @@ impl Session<'_> {
         let Some(records) = self.restore_state(batch, &pending)? else { return Ok(()) };
         failpoint::at("restore");
 
-        let mut starts = Vec::with_capacity(slots.len());
         for (((slot, committed), beginning), end) in slots.iter().zip(committed).zip(beginnings).zip(ends) {
             let next = committed.unwrap_or(beginning);
-            starts.push((*slot, next));
             let lane = self.lanes.iter_mut().find(|lane| lane.slots().any(|own| own == *slot));
             if let Some(position) = lane.and_then(|lane| lane.positions[slot.topic].as_mut()) {
                 position.next = next;
@@ -52,10 +50,12 @@ impl Session<'_> {
                 )));
             }
         }
-        self.consumer().start(&starts, Instant::now() + PATIENCE)?;
         for at in &pending {
             self.lanes[*at].pending = false;
         }
+        // The lanes that went on begin anew where they stand.
+        let starts: Vec<(Slot, i64)> = self.lanes.iter().flat_map(|lane| lane.offsets().collect::<Vec<_>>()).collect();
+        self.consumer().start(&starts)?;
         let seconds = began.elapsed().as_secs_f64();
         let records = records.iter().map(|(_, count)| count).sum();
         tracing::info!(worker = self.worker, shards = pending.len(), records, seconds, "state is restored");

@@ -188,7 +188,7 @@ impl Session<'_> {
                 tracing::info!(worker = self.worker, partitions = slots.len(), "partitions are assigned");
                 self.lanes = self.lanes_of(&slots)?;
                 self.assigned = true;
-                self.consumer.as_mut().map_or(Ok(()), |consumer| consumer.accept(&slots))
+                self.consumer.as_mut().map_or(Ok(()), GroupConsumer::accept)
             }
         }
     }
