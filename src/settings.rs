@@ -53,15 +53,15 @@ pub fn rule_limits() -> rules::Limits {
 
 /// The same for `rules check` and for a reload, where what fails on a sample is refused and the old set stays.
 pub fn rule_check_limits() -> rules::Limits {
-    rules::Limits { clock: Some(thread_millis), ..rules::Limits::default() }
+    rules::Limits { clock: Some(thread_micros), ..rules::Limits::default() }
 }
 
-/// Milliseconds of processor time of this thread: on a busy machine wall time would stop honest scripts.
-fn thread_millis() -> u64 {
+/// Microseconds of processor time of this thread: on a busy machine wall time would stop honest scripts.
+fn thread_micros() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a timespec of ours that outlives the call.
     match unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } {
-        0 => time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000,
+        0 => time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000,
         // Without a clock operations alone count.
         _ => 0,
     }

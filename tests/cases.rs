@@ -25,7 +25,7 @@ fn run(case: &Path, fault: Fault) -> Vec<Value> {
     let mut produced = Vec::new();
     let input = std::fs::read(case.join("input.jsonl")).unwrap();
     for line in input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
-        replay.line(line, &mut |record| produced.push(record.to_json()));
+        replay.line(line, &mut |record| produced.push(record.to_json())).unwrap();
     }
     produced.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))).collect()
 }

@@ -54,7 +54,17 @@ impl Generator {
         self.random.random_range(self.seen - LIVE..self.seen)
     }
 
+    /// Every second identity is critical, and pages.
     pub fn send(&mut self, writer: &Writer, topic: &str, identity: u64) {
+        self.send_as(writer, topic, identity, if identity.is_multiple_of(2) { "critical" } else { "medium" });
+    }
+
+    /// Pages nobody.
+    pub fn send_quiet(&mut self, writer: &Writer, topic: &str, identity: u64) {
+        self.send_as(writer, topic, identity, "medium");
+    }
+
+    fn send_as(&mut self, writer: &Writer, topic: &str, identity: u64, severity: &str) {
         let service = service(identity);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
         let text = &mut self.text;
@@ -62,7 +72,6 @@ impl Generator {
         write!(
             text,
             r#"{{"service_id":"{service}","title":"p99 latency above threshold","severity":"{severity}","category":"model_performance","environment":"production","timestamp":"{time}","labels":{{"metric_type":"latency","model_id":"model-{model:07}","region":"eu-west-{region}","tenant_id":"tenant-{tenant}","cluster":"gpu-pool-a"}},"metadata":{{"threshold":5,"current_value":{value}.25,"dashboard_url":"https://grafana.example.com/d/llm-latency","runbook_url":"https://runbooks.example.com/llm/latency"}},"description":""#,
-            severity = if identity.is_multiple_of(2) { "critical" } else { "medium" },
             time = Time(now),
             model = identity / SERVICES,
             region = identity % 3,

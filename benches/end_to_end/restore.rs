@@ -21,7 +21,7 @@ pub fn run(bench: &Bench) {
     let (writer, mut generator) = (Writer::new(), Generator::new());
     for _ in 0..bench.incidents {
         let identity = generator.fresh();
-        generator.send(&writer, &app.topic("alerts"), identity);
+        generator.send_quiet(&writer, &app.topic("alerts"), identity);
     }
     writer.flush();
     let progress = Progress::new(&app.group(), &app.topic("alerts"));

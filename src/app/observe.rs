@@ -24,6 +24,9 @@ impl Observer {
     }
 
     fn show(&self, latest: &Gauges) {
+        for seconds in &latest.evaluation_seconds {
+            histogram!(names::RULE_EVALUATION_SECONDS).record(*seconds);
+        }
         let mut all = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.insert(latest.worker, latest.clone()).unwrap_or_default();
         gauge!(names::SHARDS).set(all.values().map(|worker| worker.shards as f64).sum::<f64>());

@@ -88,7 +88,8 @@ fn drive(
         }
         let text = line.trim_ascii();
         if !text.is_empty() {
-            replay.line(text, &mut sink);
+            let wrong = |error| Failure::Wrong(format!("{}:{number}: {error}", name.display()));
+            replay.line(text, &mut sink).map_err(wrong)?;
         }
     }
     if let Some(until) = until {

@@ -123,6 +123,10 @@ impl Shard {
         incident.status = Status::Triggered;
         (incident.resolved_at, incident.resolved_by, incident.resolution) = (None, None, None);
         incident.note(alert.timestamp, TimelineEvent::Reopened, None, json!({ "count": incident.occurrence_count }));
+        if alert.severity > entry.severity {
+            let details = json!({ "from": entry.severity.name(), "to": alert.severity.name() });
+            incident.note(alert.timestamp, TimelineEvent::SeverityChanged, None, details);
+        }
         full.close_at = Time::NEVER;
         full.book.open_epoch();
         let snapshot = full.publish(now, step);

@@ -60,11 +60,7 @@ impl Shard {
             reached |= self.ask(at, rule, full, &mut telling, step);
         }
         if must_reach_somebody(event) && !reached && snapshot.severity >= Severity::High {
-            // A rule that spoke before the raise and matches still has told somebody.
-            reached = matches.matched.iter().any(|at| full.book.entered.contains(&self.key(*at)));
-            if !reached {
-                self.tell_default_channels(full, &mut telling, step);
-            }
+            self.tell_default_channels(full, &mut telling, step);
         }
         if lets_enter(event) {
             full.ask_at = self.ask_at(full, &matches.matched);
@@ -90,10 +86,6 @@ impl Shard {
         }
     }
 
-    fn key(&self, at: usize) -> u64 {
-        rule_key(&self.rules.notifications()[at].name)
-    }
-
     fn listens(&self, at: usize, event: RuleEvent) -> bool {
         let on = self.rules.notifications()[at].on;
         on.has(event) || (must_reach_somebody(event) && on.has(RuleEvent::Triggered))
@@ -104,7 +96,8 @@ impl Shard {
         let event = telling.occasion.event;
         let key = rule_key(&rule.name);
         let count = telling.snapshot.occurrence_count;
-        let waits = rule.after_occurrences.is_some_and(|n| count < n);
+        // A rule that lists `resolved` always acts on it.
+        let waits = event != RuleEvent::Resolved && rule.after_occurrences.is_some_and(|n| count < n);
         let owed = event == RuleEvent::Resolved && full.book.tell_on_resolve.contains(&key);
         let may_enter = rule.on.has(RuleEvent::Triggered)
             && lets_enter(event)
@@ -112,6 +105,10 @@ impl Shard {
             // On an occurrence only the one that it waited for.
             && (event != RuleEvent::Occurrence || rule.after_occurrences.is_some());
         if !rule.on.has(event) && !may_enter && !owed {
+            if must_reach_somebody(event) && full.book.entered.contains(&key) {
+                let (kind, rule) = ("notification", rule.name.clone());
+                telling.verdicts.push(Verdict { kind, rule, why: Why::AlreadyActed, detail: None, actions: Vec::new() });
+            }
             return false;
         }
         if event == RuleEvent::Occurrence && waits {
@@ -145,7 +142,9 @@ impl Shard {
             });
             let tells_on_resolve = rule.send_on_resolve || channels.iter().any(sends_on_resolve);
             verdict.actions = self.act(&rule.name, full, telling, channels, step);
-            if may_enter {
+            if verdict.actions.is_empty() && verdict.why == Why::Acted {
+                verdict.why = Why::NoChannels;
+            } else if may_enter {
                 full.book.entered.push(key);
                 if tells_on_resolve {
                     full.book.tell_on_resolve.push(key);

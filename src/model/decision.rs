@@ -48,6 +48,8 @@ pub enum Why {
     ScriptError,
     /// Waits for the Nth occurrence (`after_occurrences`).
     AfterOccurrences,
+    /// Its `channels` gave none: nobody was told by it.
+    NoChannels,
     /// Acted already in this epoch: a `triggered` rule acts on entering its match.
     AlreadyActed,
 }
@@ -71,6 +73,7 @@ impl Why {
             Why::Budget => "budget",
             Why::ScriptError => "script_error",
             Why::AfterOccurrences => "after_occurrences",
+            Why::NoChannels => "no_channels",
             Why::AlreadyActed => "already_acted",
         }
     }

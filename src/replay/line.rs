@@ -1,7 +1,7 @@
 //! One line of a replay's input: an alert, a record of a named topic, or time that passes (SPEC 5).
 
 use crate::model::{Time, Topic, time::Millis};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -21,7 +21,8 @@ struct Fields<'a> {
     topic: Option<Cow<'a, str>>,
     #[serde(borrow)]
     key: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    /// Present also where it is null, which is a tombstone.
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
     at: Option<&'a RawValue>,
@@ -31,27 +32,44 @@ struct Fields<'a> {
     service_id: Option<&'a RawValue>,
 }
 
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 impl<'a> Line<'a> {
     /// Whatever is neither of the other two is an alert, also if it is no JSON: it ends in `dead-letters` as it would live.
-    pub fn parse(line: &'a [u8]) -> Line<'a> {
+    /// An error: it is meant for the replay itself, and a misspelt one would change the history without a word.
+    pub fn parse(line: &'a [u8]) -> Result<Line<'a>, String> {
         let alert = |at| Line::Record { topic: Topic::Alerts, key: None, value: Some(Cow::Borrowed(line)), at };
-        let Ok(fields) = serde_json::from_slice::<Fields<'a>>(line) else { return alert(None) };
+        let Ok(fields) = serde_json::from_slice::<Fields<'a>>(line) else { return Ok(alert(None)) };
+        let at = fields.at.map(moment).transpose()?;
         if fields.service_id.is_none() {
-            if let Some(by) = fields.advance.and_then(text).and_then(|by| parse_duration(&by)) {
-                return Line::Advance(by);
+            if let Some(by) = fields.advance {
+                let known = text(by).and_then(|by| parse_duration(&by));
+                return known.map(Line::Advance).ok_or_else(|| {
+                    format!("advance: {} is no length of time: write it with a unit, as \"15m\" or \"1h30m\"", by.get())
+                });
             }
-            if let (Some(topic), Some(value)) = (&fields.topic, fields.value)
-                && let Some(topic) = Topic::ALL.into_iter().find(|t| t.name() == topic)
-            {
+            if let (Some(name), Some(value)) = (&fields.topic, fields.value) {
+                let inputs = [Topic::Alerts, Topic::Commands, Topic::Events];
+                let topic = inputs
+                    .into_iter()
+                    .find(|topic| topic.name() == name)
+                    .ok_or_else(|| format!("topic: `{name}` is no input: there are `alerts`, `commands` and `events`"))?;
                 let value = bytes(value);
-                let own = || value.as_deref().and_then(timestamp_of);
-                let at = fields.at.and_then(text).and_then(|at| parse_moment(&at)).or_else(own);
-                return Line::Record { topic, key: fields.key.and_then(bytes), value, at };
+                let at = at.or_else(|| value.as_deref().and_then(timestamp_of));
+                return Ok(Line::Record { topic, key: fields.key.and_then(bytes), value, at });
             }
         }
-        let at = fields.at.or(fields.timestamp).and_then(text).and_then(|at| parse_moment(&at));
-        alert(at)
+        // A wrong timestamp is the alert's own fault, and refuses the alert.
+        let own = || fields.timestamp.and_then(|own| moment(own).ok());
+        Ok(alert(at.or_else(own)))
     }
+}
+
+fn moment(raw: &RawValue) -> Result<Time, String> {
+    let known = text(raw).and_then(|at| parse_moment(&at));
+    known.ok_or_else(|| format!("at: {} is no moment: write it as \"2026-01-31T12:00:00Z\"", raw.get()))
 }
 
 /// A JSON string's text, or a number's digits.
@@ -102,11 +120,12 @@ mod tests {
 
     #[test]
     fn tells_the_three_forms_apart() {
-        assert_eq!(Line::parse(br#"{"advance":"15m"}"#), Line::Advance(15 * MINUTE));
-        assert_eq!(Line::parse(br#"{"advance":"1h30m"}"#), Line::Advance(90 * MINUTE));
-        assert_eq!(Line::parse(br#"{"advance":"7d"}"#), Line::Advance(7 * 24 * HOUR));
+        let parse = |line| Line::parse(line).expect("it is understood");
+        assert_eq!(parse(br#"{"advance":"15m"}"#), Line::Advance(15 * MINUTE));
+        assert_eq!(parse(br#"{"advance":"1h30m"}"#), Line::Advance(90 * MINUTE));
+        assert_eq!(parse(br#"{"advance":"7d"}"#), Line::Advance(7 * 24 * HOUR));
         let Line::Record { topic, key, value, at } =
-            Line::parse(br#"{"topic":"alerts","key":"k","value":{"a":1},"at":"1970-01-01T00:00:01Z"}"#)
+            parse(br#"{"topic":"alerts","key":"k","value":{"a":1},"at":"1970-01-01T00:00:01Z"}"#)
         else {
             panic!("a record")
         };
@@ -116,12 +135,27 @@ mod tests {
         );
         let alert = br#"{"service_id":"s","title":"t","topic":"alerts","value":1,"timestamp":"1970-01-01T00:00:02Z"}"#;
         assert_eq!(
-            Line::parse(alert),
+            parse(alert),
             Line::Record { topic: Topic::Alerts, key: None, value: Some(Cow::Borrowed(alert)), at: Some(Time(2000)) }
         );
         assert_eq!(
-            Line::parse(b"not json"),
+            parse(b"not json"),
             Line::Record { topic: Topic::Alerts, key: None, value: Some(Cow::Borrowed(b"not json")), at: None }
         );
+    }
+
+    #[test]
+    fn a_tombstone_is_a_record_and_a_misspelt_line_is_an_error() {
+        let tombstone = Line::parse(br#"{"topic":"alerts","key":"k","value":null}"#);
+        let key = Some(Cow::Borrowed(&b"k"[..]));
+        assert_eq!(tombstone, Ok(Line::Record { topic: Topic::Alerts, key, value: None, at: None }));
+        for (line, says) in [
+            (r#"{"advance":"15"}"#, "unit"),
+            (r#"{"advance":5}"#, "unit"),
+            (r#"{"topic":"alrts","value":{}}"#, "`alerts`"),
+            (r#"{"topic":"alerts","value":{},"at":"2027-13-01"}"#, "2026-01-31T12:00:00Z"),
+        ] {
+            assert!(Line::parse(line.as_bytes()).is_err_and(|error| error.contains(says)), "{line}");
+        }
     }
 }

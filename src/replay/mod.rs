@@ -83,9 +83,9 @@ impl Replay {
         self.now
     }
 
-    /// Takes one line of the input.
-    pub fn line(&mut self, line: &[u8], sink: &mut dyn FnMut(Produced)) {
-        match Line::parse(line) {
+    /// Takes one line of the input; an error says what of it cannot be understood, and nothing has happened.
+    pub fn line(&mut self, line: &[u8], sink: &mut dyn FnMut(Produced)) -> Result<(), String> {
+        match Line::parse(line)? {
             Line::Advance(by) => self.run_until(self.now + by, sink),
             Line::Record { topic, key, value, at } => {
                 let at = at.unwrap_or(self.now);
@@ -93,6 +93,7 @@ impl Replay {
                 self.record(topic, key.as_deref(), value.as_deref(), at, sink);
             }
         }
+        Ok(())
     }
 
     /// Lets time pass: every timer up to `until` runs at its own time.
@@ -123,7 +124,8 @@ impl Replay {
         self.transaction(sink, &mut |replay, pending| {
             if topic != Topic::Alerts {
                 let reason = format!("`{}` is not read by this version", topic.name());
-                return replay.reject(&origin, key, value.unwrap_or_default(), topic.name(), &reason, pending);
+                let stage = if topic == Topic::Commands { "command" } else { "event" };
+                return replay.reject(&origin, key, value, stage, &reason, pending);
             }
             let Replay { codec, settings, rules, shards, .. } = replay;
             let mut rejected = Vec::new();
@@ -138,7 +140,7 @@ impl Replay {
                 Item::Ignored => *pending.outcomes.entry(AlertOutcome::Ignored).or_default() += 1,
             });
             for (index, reason, bytes, at) in rejected {
-                replay.reject(&Origin { index, ..origin }, key, &bytes, "alert", &reason, pending);
+                replay.reject(&Origin { index, ..origin }, key, value.map(|_| bytes.as_slice()), "decode", &reason, pending);
                 if let Some(place) = pending.rejected_at.last_mut() {
                     *place = at;
                 }
@@ -146,7 +148,15 @@ impl Replay {
         });
     }
 
-    fn reject(&self, origin: &Origin, key: Option<&[u8]>, bytes: &[u8], stage: &str, reason: &str, pending: &mut Pending) {
+    fn reject(
+        &self,
+        origin: &Origin,
+        key: Option<&[u8]>,
+        bytes: Option<&[u8]>,
+        stage: &str,
+        reason: &str,
+        pending: &mut Pending,
+    ) {
         pending.rejected.push(codec::dead_letter(
             &codec::DeadLetter {
                 topic: origin.topic.name(),
@@ -156,7 +166,7 @@ impl Replay {
                 stage,
                 reason,
                 key,
-                value: Some(bytes),
+                value: bytes,
                 headers: &[],
             },
             &self.codec,

@@ -19,7 +19,7 @@ pub struct Limits {
     pub wall: u64,
     /// Milliseconds of one file while it is loaded.
     pub load_wall: u64,
-    /// Milliseconds of any monotonic clock; best the thread's own CPU time, for then a busy machine stops no honest script.
+    /// Microseconds of any monotonic clock; best the thread's own CPU time, for then a busy machine stops no honest script.
     pub clock: Option<fn() -> u64>,
     /// A closure that fails on a sample incident keeps the set from loading; if not, it is a warning, and the rule fails
     /// open when it comes to it.
@@ -75,7 +75,7 @@ impl Meter {
         self.most.set(operations);
         self.stopped.set(None);
         if let Some(clock) = self.clock {
-            self.deadline.set(clock().saturating_add(wall));
+            self.deadline.set(clock().saturating_add(wall.saturating_mul(1_000)));
         }
     }
 

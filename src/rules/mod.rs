@@ -33,6 +33,7 @@ use closure::{Body, Runner};
 use index::Index;
 use matcher::Where;
 use sha2::{Digest as _, Sha256};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -58,7 +59,12 @@ pub struct RuleSet {
     meter: Rc<meter::Meter>,
     library: sandbox::LibraryFunctions,
     limits: Limits,
+    /// Of closures since they were last asked for, in seconds.
+    timings: RefCell<Vec<f64>>,
 }
+
+/// As many are kept between two looks at them.
+const MAX_TIMINGS: usize = 1_000;
 
 /// What the engine must know of a notification rule without running it.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +159,7 @@ impl RuleSet {
             meter: loaded.meter,
             library: loaded.library,
             limits: *limits,
+            timings: RefCell::default(),
         };
         Ok((set, found))
     }
@@ -196,7 +203,7 @@ impl RuleSet {
     /// The rule's `when`; true without one.
     pub fn when(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<bool, ScriptError> {
         match self.bodies.get(rule).and_then(|body| body.when.as_ref()) {
-            Some(when) => when.truth(&self.runner(), view::View::of(incident), context),
+            Some(when) => self.timed(|| when.truth(&self.runner(), view::View::of(incident), context)),
             None => Ok(true),
         }
     }
@@ -205,9 +212,25 @@ impl RuleSet {
     pub fn channels(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<Vec<Channel>, ScriptError> {
         let Some(body) = self.bodies.get(rule) else { return Ok(Vec::new()) };
         match &body.channels {
-            Some(channels) => channels.channels(&self.runner(), view::View::of(incident), context),
+            Some(channels) => self.timed(|| channels.channels(&self.runner(), view::View::of(incident), context)),
             None => Ok(body.fixed.clone()),
         }
+    }
+
+    /// How long the closures took that ran since the last call, in seconds, by the caller's clock; of many the first ones.
+    pub fn take_timings(&self) -> Vec<f64> {
+        self.timings.take()
+    }
+
+    fn timed<T>(&self, run: impl FnOnce() -> T) -> T {
+        let Some(clock) = self.limits.clock else { return run() };
+        let began = clock();
+        let result = run();
+        let mut timings = self.timings.borrow_mut();
+        if timings.len() < MAX_TIMINGS {
+            timings.push(clock().saturating_sub(began) as f64 / 1e6);
+        }
+        result
     }
 
     fn runner(&self) -> Runner<'_> {

@@ -47,4 +47,6 @@ pub struct Gauges {
     pub open: BTreeMap<(Severity, Status), u64>,
     /// Topic as the cluster knows it, partition, records behind.
     pub lag: Vec<(String, u32, u64)>,
+    /// How long rules' closures took since the last report.
+    pub evaluation_seconds: Vec<f64>,
 }

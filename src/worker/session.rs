@@ -243,7 +243,7 @@ impl Session<'_> {
             return;
         }
         self.gauges = Instant::now();
-        let mut gauges = Gauges { worker: self.worker, ..Gauges::default() };
+        let mut gauges = Gauges { worker: self.worker, evaluation_seconds: self.rules.take_timings(), ..Gauges::default() };
         for lane in &self.lanes {
             if let Some(shard) = &lane.shard {
                 gauges.shards += 1;

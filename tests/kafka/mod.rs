@@ -2,6 +2,7 @@
 
 mod aborts;
 mod audit;
+mod backlog;
 mod forwarder;
 mod kills;
 mod members;

@@ -24,13 +24,14 @@ pub fn action_ids(app: &App) -> BTreeSet<String> {
         let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let (key, value) = (text(&record.key), text(&record.value));
         let line = json!({"topic": "alerts", "key": key, "value": value, "at": record.timestamp});
-        replay.line(line.to_string().as_bytes(), &mut |produced| {
+        let understood = replay.line(line.to_string().as_bytes(), &mut |produced| {
             if produced.record.topic == Topic::Notifications {
                 let value = produced.record.value.as_deref().unwrap_or_default();
                 let action: serde_json::Value = serde_json::from_slice(value).expect("an action is JSON");
                 ids.insert(action["id"].as_str().expect("an action has an id").to_owned());
             }
         });
+        understood.expect("the line is the test's own");
     }
     ids
 }

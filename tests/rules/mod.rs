@@ -25,14 +25,14 @@ fn source(text: &str) -> RuleSource {
     source
 }
 
-fn millis() -> u64 {
+fn micros() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+    START.get_or_init(Instant::now).elapsed().as_micros() as u64
 }
 
 /// With a real clock, as `run` has it.
 fn limits() -> Limits {
-    Limits { clock: Some(millis), ..Limits::default() }
+    Limits { clock: Some(micros), ..Limits::default() }
 }
 
 fn load(text: &str) -> Result<(RuleSet, Vec<Diagnostic>), Vec<Diagnostic>> {

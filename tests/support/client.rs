@@ -205,9 +205,12 @@ impl Progress {
 
     /// For each partition where the group has committed; 0 where nowhere yet.
     pub fn committed(&self) -> Vec<i64> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_range(&self.topic, 0, self.partitions as i32 - 1);
-        let found = self.consumer.committed_offsets(list, TIMEOUT).expect("the group's offsets");
+        // The coordinator of a new group takes a moment to be found.
+        let found = wait_until("the group's offsets are told", TIMEOUT, || {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_range(&self.topic, 0, self.partitions as i32 - 1);
+            self.consumer.committed_offsets(list, TIMEOUT).ok()
+        });
         found.elements().iter().map(|element| element.offset().to_raw().unwrap_or(0).max(0)).collect()
     }
 
