@@ -18,10 +18,13 @@ use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Served in one go; more wait for the next.
 const EVENTS: usize = 1_000;
+
+/// Of one attempt.
+const SEEK: Duration = Duration::from_secs(5);
 
 /// Of one that is no member.
 const NO_GENERATION: i32 = -1;
@@ -188,7 +191,8 @@ impl GroupConsumer {
         self.consumer.unassign().map_err(|error| Error::from_kafka("giving partitions up", &error))
     }
 
-    /// Reads every slot from its offset on, and no other. What the queue still holds of an earlier start is void.
+    /// Answers what `accept` left open: reads each slot from its offset on. Once for an assignment, for all of its slots:
+    /// librdkafka undoes a partition's forwarding when it stops it, which it would do to begin anew.
     pub fn start(&self, from: &[(Slot, i64)]) -> Result<(), Error> {
         for (slot, _) in from {
             let name = CString::new(self.topics[slot.topic].as_str()).map_err(|_| Error::fatal("a topic's name has a NUL"))?;
@@ -202,6 +206,28 @@ impl GroupConsumer {
             }
         }
         self.assign(&self.list(from.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?)
+    }
+
+    /// Reads slots that were started from other offsets on. What the queue still holds of them is void.
+    pub fn rewind(&self, to: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
+        let doing = "seeking";
+        let mut left = to.to_vec();
+        while !left.is_empty() {
+            let list = self.list(left.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
+            let sought = self.consumer.seek_partitions(list, SEEK).map_err(|error| Error::from_kafka(doing, &error))?;
+            // A partition that librdkafka has not begun to serve yet says so: it is asked again.
+            let failed: Vec<_> = sought.elements().iter().map(|element| element.error().err()).collect();
+            let last = failed.iter().flatten().next_back().cloned();
+            let mut failed = failed.into_iter();
+            left.retain(|_| failed.next().flatten().is_some());
+            if let Some(error) = last {
+                if Instant::now() > deadline {
+                    return Err(Error::from_kafka(doing, &error));
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Ok(())
     }
 
     fn assign(&self, list: &TopicPartitionList) -> Result<(), Error> {

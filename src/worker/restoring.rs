@@ -53,9 +53,14 @@ impl Session<'_> {
         for at in &pending {
             self.lanes[*at].pending = false;
         }
-        // The lanes that went on begin anew where they stand.
-        let starts: Vec<(Slot, i64)> = self.lanes.iter().flat_map(|lane| lane.offsets().collect::<Vec<_>>()).collect();
-        self.consumer().start(&starts)?;
+        // After a rebalance every lane is pending; after an abort its lanes alone, and the others read on.
+        let offsets: Vec<(Slot, i64)> = pending.iter().flat_map(|at| self.lanes[*at].offsets().collect::<Vec<_>>()).collect();
+        if self.started {
+            self.consumer().rewind(&offsets, Instant::now() + PATIENCE)?;
+        } else {
+            self.consumer().start(&offsets)?;
+            self.started = true;
+        }
         let seconds = began.elapsed().as_secs_f64();
         let records = records.iter().map(|(_, count)| count).sum();
         tracing::info!(worker = self.worker, shards = pending.len(), records, seconds, "state is restored");

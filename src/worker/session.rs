@@ -51,6 +51,8 @@ pub struct Session<'a> {
     pub pace: Pace,
     /// The group has given us our share, which may be nothing.
     assigned: bool,
+    /// It is being read.
+    pub started: bool,
     gauges: Instant,
 }
 
@@ -98,6 +100,7 @@ impl Session<'_> {
             rules_version,
             pace: Pace::new(settings),
             assigned: false,
+            started: false,
             gauges: Instant::now(),
         })
     }
@@ -188,6 +191,7 @@ impl Session<'_> {
                 tracing::info!(worker = self.worker, partitions = slots.len(), "partitions are assigned");
                 self.lanes = self.lanes_of(&slots)?;
                 self.assigned = true;
+                self.started = false;
                 self.consumer.as_mut().map_or(Ok(()), GroupConsumer::accept)
             }
         }
