@@ -10,7 +10,8 @@
 //! - *load*: 1,000 services, 100,000 live fingerprints, 1 % new, alerts of 650 bytes, lz4; every second incident pages.
 //! - *rules*: the same with 10 and with 1,000 notification rules.
 //! - *latency*: from an alert's timestamp, which is when it was produced, to when a read_committed reader has the action.
-//! - *restore*: a start over that many live incidents less a start over none, and memory by incident.
+//!   Each new incident pages.
+//! - *restore*: a start over that many live incidents: the worker's time for it, and memory by incident over an empty start.
 //!
 //! Environment (defaults): `INCIDENTD_BENCH_ALERTS` (2000000) a run, `_RUNS` (3), `_PARTITIONS` (8), `_WORKERS` (1),
 //! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore; `INCIDENTD_TEST_BOOTSTRAP`.

@@ -19,7 +19,7 @@ pub fn run(bench: &Bench) {
     let (writer, mut generator) = (Writer::new(), Generator::new());
     for _ in 0..LIVE {
         let identity = generator.fresh();
-        generator.send(&writer, &app.topic("alerts"), identity);
+        generator.send_as(&writer, &app.topic("alerts"), identity, "critical");
     }
     writer.flush();
     crate::engine::reach(&mut process, &Progress::new(&app.group(), &app.topic("alerts")), LIVE as i64);
@@ -54,7 +54,7 @@ fn measure(app: &App, writer: &Writer, generator: &mut Generator, reader: &mut R
                 let due = (start.elapsed().as_secs_f64() * f64::from(rate)) as u64;
                 while sent < due {
                     let identity = generator.next();
-                    generator.send(writer, &topic, identity);
+                    generator.send_as(writer, &topic, identity, "critical");
                     sent += 1;
                 }
                 thread::sleep(Duration::from_millis(1));

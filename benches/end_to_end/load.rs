@@ -59,12 +59,7 @@ impl Generator {
         self.send_as(writer, topic, identity, if identity.is_multiple_of(2) { "critical" } else { "medium" });
     }
 
-    /// Pages nobody.
-    pub fn send_quiet(&mut self, writer: &Writer, topic: &str, identity: u64) {
-        self.send_as(writer, topic, identity, "medium");
-    }
-
-    fn send_as(&mut self, writer: &Writer, topic: &str, identity: u64, severity: &str) {
+    pub fn send_as(&mut self, writer: &Writer, topic: &str, identity: u64, severity: &str) {
         let service = service(identity);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
         let text = &mut self.text;

@@ -24,7 +24,7 @@ pub fn median(speeds: &[Speed]) -> Speed {
     let middle = |of: fn(&Speed) -> f64| {
         let mut values: Vec<f64> = speeds.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+        (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
     };
     Speed { alerts: middle(|s| s.alerts), cpu: middle(|s| s.cpu) }
 }
