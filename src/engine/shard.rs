@@ -8,7 +8,7 @@ use crate::engine::step::{Change, Step};
 use crate::engine::store::Store;
 use crate::engine::timers::Timers;
 use crate::engine::{Input, Settings};
-use crate::model::{AlertOutcome, Output, Severity, Status, Time};
+use crate::model::{AlertOutcome, Fingerprint, Output, Severity, Status, Time};
 use crate::rules::RuleSet;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -62,6 +62,11 @@ impl Shard {
         let outcome = self.step(now, input, &mut step);
         self.apply(step.changes);
         outcome
+    }
+
+    /// A hint that an alert with that fingerprint is about to be processed.
+    pub fn expect(&self, fingerprint: &Fingerprint) {
+        self.store.prefetch_identity(fingerprint);
     }
 
     /// Decides what an input does; changes nothing.
