@@ -30,6 +30,6 @@ mod tests;
 pub use dead_letter::{DeadLetter, dead_letter};
 pub use incident::read_incident;
 pub use output::{OutRecord, write_output};
-pub use read::{AlertRecord, Form, Item, read_alerts};
+pub use read::{AlertRecord, Form, Item, Opened, open, read_alerts};
 pub use schema::{SCHEMAS, schema};
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! A record into its lane: alerts to the shard, alerts of other shards to the inbox, the rest to `dead-letters`.
 
-use crate::codec::{self, AlertRecord, DeadLetter, Form, Item};
+use crate::codec::{self, AlertRecord, DeadLetter, Form, Item, Opened};
 use crate::engine::{Input, Shard};
 use crate::kafka::Record;
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home};
@@ -16,39 +16,56 @@ pub struct Moment<'a> {
     pub at: Instant,
 }
 
+/// Where a record of the topic that stands at `topic` in [`INPUTS`] stands.
+fn origin(topic: usize, record: &Record<'_>) -> Origin {
+    Origin { topic: INPUTS[topic], partition: record.partition(), offset: record.offset(), index: 0 }
+}
+
 impl Lane {
-    /// Takes one record of the topic that stands at `topic` in [`INPUTS`].
-    pub fn take(&mut self, moment: &Moment<'_>, topic: usize, record: &Record<'_>) {
+    /// Begins to read an alert, some records before it is taken, and has the shard look for its incident.
+    pub fn open<'r>(&self, moment: &Moment<'_>, topic: usize, record: &Record<'r>) -> Option<Opened<'r>> {
+        if INPUTS[topic] != Topic::Alerts {
+            return None;
+        }
+        let time = record.timestamp().map_or(moment.now, Time);
+        let alert = AlertRecord { origin: origin(topic, record), time, value: record.value(), form: None };
+        let opened = codec::open(alert, &moment.settings.codec);
+        if let Some((shard, fingerprint)) = self.shard.as_ref().zip(opened.fingerprint()) {
+            shard.expect(fingerprint);
+        }
+        Some(opened)
+    }
+
+    /// Takes one record of the topic that stands at `topic` in [`INPUTS`]; `opened`: what [`Lane::open`] gave for it.
+    pub fn take(&mut self, moment: &Moment<'_>, topic: usize, record: &Record<'_>, opened: Option<&Opened<'_>>) {
         let Some(position) = &mut self.positions[topic] else { return };
         position.next = record.offset() + 1;
         position.caught_up |= position.next >= position.end;
         self.touch(moment.at);
-        let origin = Origin { topic: INPUTS[topic], partition: record.partition(), offset: record.offset(), index: 0 };
-        let time = record.timestamp().map_or(moment.now, Time);
-        match INPUTS[topic] {
-            Topic::Alerts => self.alerts(moment, record, &AlertRecord { origin, time, value: record.value(), form: None }),
-            Topic::Inbox => match forward::read(record.headers()) {
+        match (INPUTS[topic], opened) {
+            (_, Some(opened)) => self.alerts(moment, record, opened),
+            (Topic::Inbox, None) => match forward::read(record.headers()) {
                 Ok(forwarded) => {
-                    let alerts = AlertRecord {
+                    let alert = AlertRecord {
                         origin: forwarded.origin,
                         time: forwarded.time,
                         value: record.value(),
                         form: Some(forwarded.form),
                     };
-                    self.alerts(moment, record, &alerts);
+                    self.alerts(moment, record, &codec::open(alert, &moment.settings.codec));
                 }
-                Err(reason) => self.reject(moment, record, origin, "inbox", &reason),
+                Err(reason) => self.reject(moment, record, origin(topic, record), "inbox", &reason),
             },
-            topic => {
-                let stage = if topic == Topic::Commands { "command" } else { "event" };
-                self.reject(moment, record, origin, stage, "not supported by this version");
+            (input, None) => {
+                let stage = if input == Topic::Commands { "command" } else { "event" };
+                self.reject(moment, record, origin(topic, record), stage, "not supported by this version");
             }
         }
     }
 
-    fn alerts(&mut self, moment: &Moment<'_>, record: &Record<'_>, alerts: &AlertRecord<'_>) {
-        let settings = moment.settings;
-        codec::read_alerts(alerts, &settings.codec, &mut |item| match item {
+    fn alerts(&mut self, moment: &Moment<'_>, record: &Record<'_>, opened: &Opened<'_>) {
+        let (settings, alerts) = (moment.settings, &opened.record);
+        opened.read(&settings.codec, &mut |item| match item {
             Item::Alert { alert, form, bytes } => {
                 let to = home::home(alert.service_id.as_bytes(), settings.layout.shards);
                 if self.home == Some(to)

@@ -11,11 +11,14 @@ use crate::worker::lane::{Lane, Position};
 use crate::worker::report::{Gauges, Seen};
 use crate::worker::transactions::Transactions;
 use crate::worker::{INPUTS, Settings, topic_name};
+use smallvec::SmallVec;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
 const BATCH: usize = 4_096;
+/// Records that are begun to be read before the first of them is taken.
+const AHEAD: usize = 16;
 /// A rebalance or a stop is noticed after this long, where no record comes.
 const IDLE: Duration = Duration::from_millis(100);
 /// While the group has given us nothing: the assignment should not wait.
@@ -144,22 +147,38 @@ impl Session<'_> {
         let moment = Moment { settings: self.settings, now: wall_clock(), at: Instant::now() };
         let topics = self.consumer.as_ref().map_or(&[][..], GroupConsumer::topics);
         let mut last = None;
-        for entry in batch.entries(topics) {
-            match entry {
-                Entry::Record(topic, record) => {
-                    if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, record.partition()) {
-                        lane.take(&moment, topic, &record);
-                        last = record.timestamp();
+        let mut entries = batch.entries(topics);
+        let mut group: SmallVec<[_; AHEAD]> = SmallVec::new();
+        loop {
+            // Some are read before the first of them is dealt with, so that their incidents come from memory all at once.
+            group.extend(entries.by_ref().take(AHEAD).map(|entry| {
+                let opened = match &entry {
+                    Entry::Record(topic, record) => lane(&self.routes, &mut self.lanes, *topic, record.partition())
+                        .and_then(|lane| lane.open(&moment, *topic, record)),
+                    _ => None,
+                };
+                (entry, opened)
+            }));
+            if group.is_empty() {
+                break;
+            }
+            for (entry, opened) in group.drain(..) {
+                match entry {
+                    Entry::Record(topic, record) => {
+                        if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, record.partition()) {
+                            lane.take(&moment, topic, &record, opened.as_ref());
+                            last = record.timestamp();
+                        }
                     }
-                }
-                Entry::End { topic, partition, offset } => {
-                    if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, partition)
-                        && let Some(position) = &mut lane.positions[topic]
-                    {
-                        position.caught_up |= offset >= position.end;
+                    Entry::End { topic, partition, offset } => {
+                        if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, partition)
+                            && let Some(position) = &mut lane.positions[topic]
+                        {
+                            position.caught_up |= offset >= position.end;
+                        }
                     }
+                    Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
                 }
-                Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
             }
         }
         self.pace.seen(batch.is_full(), last.map(Time), moment.now);
