@@ -94,13 +94,10 @@ impl Bench {
                 .map(|value| {
                     let origin = Origin { topic: Topic::Alerts, partition: 0, offset: *offset, index: 0 };
                     *offset += 1;
-                    let opened = codec::open(AlertRecord { origin, time: *now, value: Some(value.as_ref()), form: None }, codec);
-                    if let Some(fingerprint) = opened.fingerprint() {
-                        shard.expect(fingerprint);
-                    }
-                    opened
+                    codec::open(AlertRecord { origin, time: *now, value: Some(value.as_ref()), form: None }, codec)
                 })
                 .collect();
+            opened.iter().filter_map(codec::Opened::fingerprint).for_each(|fingerprint| shard.expect(fingerprint));
             for opened in opened {
                 opened.read(codec, &mut |item| match item {
                     Item::Alert { alert, .. } => {

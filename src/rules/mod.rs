@@ -31,7 +31,7 @@ pub use meter::Limits;
 use crate::model::{Channel, EventSet, Incident, RuleEvent, Time};
 use closure::{Body, Runner};
 use index::Index;
-use matcher::Where;
+use matcher::{Said, Where};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub struct RuleSource {
 pub struct RuleSet {
     hash: String,
     notifications: Vec<NotificationRule>,
-    matchers: Vec<Where>,
+    matchers: Vec<(Where, Vec<Said>)>,
     bodies: Vec<Body>,
     places: Vec<String>,
     index: Index,
@@ -150,7 +150,13 @@ impl RuleSet {
             hash: hash(source),
             notifications,
             index: Index::new(matchers.iter()),
-            matchers,
+            matchers: matchers
+                .into_iter()
+                .map(|matcher| {
+                    let said = matcher.said();
+                    (matcher, said)
+                })
+                .collect(),
             bodies,
             places,
             listening,
@@ -195,7 +201,12 @@ impl RuleSet {
         let listed = index::members(&near).take(MOST_NEAR);
         Matches {
             matched: index::members(&of(|once, _| !once)).collect(),
-            near: listed.map(|rule| (rule, self.matchers[rule].miss(incident).unwrap_or_default())).collect(),
+            near: listed
+                .map(|rule| {
+                    let (matcher, said) = &self.matchers[rule];
+                    (rule, matcher.miss(incident, said).unwrap_or_default())
+                })
+                .collect(),
             near_more: misses.saturating_sub(MOST_NEAR),
         }
     }

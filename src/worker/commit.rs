@@ -58,6 +58,12 @@ impl Pace {
         };
     }
 
+    /// After a transaction: the interval is counted from its beginning, and half of it is the broker's to breathe.
+    fn ended(&mut self, began: Instant) {
+        let now = Instant::now();
+        self.last = now.checked_sub(self.soon / 2).map_or(now, |rest| rest.max(began));
+    }
+
     fn due(&self, lane: &Lane) -> Option<Instant> {
         let since = lane.since?;
         let idle = since + self.idle;
@@ -152,7 +158,7 @@ impl Session<'_> {
         self.pulse.beat();
         let Some(outcome) = self.transactions.outcome(timeout) else { return Ok(()) };
         let Some(under_way) = self.under_way.take() else { return Ok(()) };
-        self.pace.last = Instant::now();
+        self.pace.ended(under_way.began);
         match outcome {
             Ok(()) => {
                 self.pace.aborts = 0;

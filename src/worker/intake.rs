@@ -22,18 +22,21 @@ fn origin(topic: usize, record: &Record<'_>) -> Origin {
 }
 
 impl Lane {
-    /// Begins to read an alert, some records before it is taken, and has the shard look for its incident.
+    /// Begins to read an alert, some records before it is taken.
     pub fn open<'r>(&self, moment: &Moment<'_>, topic: usize, record: &Record<'r>) -> Option<Opened<'r>> {
         if INPUTS[topic] != Topic::Alerts {
             return None;
         }
         let time = record.timestamp().map_or(moment.now, Time);
         let alert = AlertRecord { origin: origin(topic, record), time, value: record.value(), form: None };
-        let opened = codec::open(alert, &moment.settings.codec);
+        Some(codec::open(alert, &moment.settings.codec))
+    }
+
+    /// Has the shard look for the incident of an alert that is about to be taken.
+    pub fn expect(&self, opened: &Opened<'_>) {
         if let Some((shard, fingerprint)) = self.shard.as_ref().zip(opened.fingerprint()) {
             shard.expect(fingerprint);
         }
-        Some(opened)
     }
 
     /// Takes one record of the topic that stands at `topic` in [`INPUTS`]; `opened`: what [`Lane::open`] gave for it.

@@ -2,7 +2,7 @@
 
 use crate::kafka::batch::Entry;
 use crate::kafka::{Batch, Error, GroupConsumer, Observer, Producer, Reader, Rebalance, Slot};
-use crate::model::{Time, Topic};
+use crate::model::{Origin, Time, Topic};
 use crate::rules::RuleSet;
 use crate::worker::commit::{Pace, UnderWay};
 use crate::worker::health::Pulse;
@@ -17,8 +17,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
 const BATCH: usize = 4_096;
-/// Records that are begun to be read before the first of them is taken.
+/// Records that are opened before the first of them is taken.
 const AHEAD: usize = 16;
+/// The place of `alerts` in [`INPUTS`]; no other topic's records are opened ahead.
+const ALERTS: usize = 0;
 /// A rebalance or a stop is noticed after this long, where no record comes.
 const IDLE: Duration = Duration::from_millis(100);
 /// While the group has given us nothing: the assignment should not wait.
@@ -150,7 +152,7 @@ impl Session<'_> {
         let mut entries = batch.entries(topics);
         let mut group: SmallVec<[_; AHEAD]> = SmallVec::new();
         loop {
-            // Some are read before the first of them is dealt with, so that their incidents come from memory all at once.
+            // Some are opened before the first of them is taken, so that their incidents come from memory all at once.
             group.extend(entries.by_ref().take(AHEAD).map(|entry| {
                 let opened = match &entry {
                     Entry::Record(topic, record) => lane(&self.routes, &mut self.lanes, *topic, record.partition())
@@ -159,6 +161,12 @@ impl Session<'_> {
                 };
                 (entry, opened)
             }));
+            for opened in group.iter().filter_map(|(_, opened)| opened.as_ref()) {
+                let Origin { partition, .. } = opened.record.origin;
+                if let Some(lane) = lane(&self.routes, &mut self.lanes, ALERTS, partition) {
+                    lane.expect(opened);
+                }
+            }
             if group.is_empty() {
                 break;
             }

@@ -37,7 +37,7 @@ impl Transactions {
             .spawn(move || {
                 let mut producer = producer;
                 for job in waiting {
-                    let result = transact(&mut producer, &job, Instant::now() + TRANSACTION)
+                    let result = transact(&mut producer, job, Instant::now() + TRANSACTION)
                         .or_else(|error| undo(&mut producer, worker, &settings, error));
                     if finished.send(result).is_err() {
                         return;
@@ -64,12 +64,13 @@ impl Transactions {
     }
 }
 
-fn transact(producer: &mut Producer, job: &Job, deadline: Instant) -> Result<(), Error> {
+fn transact(producer: &mut Producer, job: Job, deadline: Instant) -> Result<(), Error> {
     producer.begin()?;
     failpoint::at("txn_before_produce");
-    for OutRecord { topic, partition, key, value, headers } in &job.records {
-        let (topic, partition) = (*topic as usize, *partition);
-        producer.send(&Send { topic, partition, key: key.as_deref(), value: value.as_deref(), headers }, deadline)?;
+    // Each is freed once librdkafka has its copy: they are the larger part of what a worker holds besides its state.
+    for OutRecord { topic, partition, key, value, headers } in job.records {
+        let (topic, key, value, headers) = (topic as usize, key.as_deref(), value.as_deref(), &headers);
+        producer.send(&Send { topic, partition, key, value, headers }, deadline)?;
     }
     failpoint::at("txn_after_produce");
     failpoint::at("txn_before_offsets");
