@@ -15,7 +15,7 @@ use crate::engine::store::Store;
 use crate::engine::timers::Timers;
 use crate::engine::upstreams::Upstreams;
 use crate::engine::{Input, Outcome, Settings};
-use crate::model::{Output, Severity, Status, Time};
+use crate::model::{Fingerprint, Output, Severity, Status, Time};
 use crate::rules::RuleSet;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +97,11 @@ impl Shard {
         self.apply(step.changes);
         self.follow(now, out);
         outcome
+    }
+
+    /// A hint that an alert with that fingerprint is about to be processed.
+    pub fn expect(&self, fingerprint: &Fingerprint) {
+        self.store.prefetch_identity(fingerprint);
     }
 
     /// Decides what an input does; changes nothing.

@@ -48,7 +48,11 @@ impl Side {
 }
 
 fn value<T: Serialize>(value: Option<&T>) -> Option<Vec<u8>> {
-    value.map(|value| encode(value, vec![VERSION]))
+    value.map(|value| {
+        let mut bytes = vec![VERSION];
+        encode(value, &mut bytes);
+        bytes
+    })
 }
 
 fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
