@@ -1,7 +1,9 @@
 //! An action as JSON: the envelope that all kinds share, and what each adds (SPEC 3.5).
 
-use crate::codec::incident::{Shown, fitting, json};
-use crate::model::{Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, Person, Remedy, RuleEvent, TargetKind, Time};
+use crate::codec::incident::{Shown, fitting, json, room};
+use crate::model::{
+    Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, LimitNotice, Person, Remedy, RuleEvent, TargetKind, Time,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -22,6 +24,10 @@ struct Wire<'a> {
 enum More<'a> {
     Notification {
         channel: &'a Channel,
+    },
+    Notice {
+        channel: &'a Channel,
+        notice: &'a LimitNotice,
     },
     Digest {
         channel: &'a Channel,
@@ -73,6 +79,7 @@ fn is_zero(more: &u64) -> bool {
 fn more(kind: &ActionKind) -> More<'_> {
     match kind {
         ActionKind::Notification { channel } => More::Notification { channel },
+        ActionKind::Notice { channel, notice } => More::Notice { channel, notice },
         ActionKind::Digest { channel, incidents, more } => {
             let incident_ids = incidents.iter().map(|incident| incident.id).collect();
             More::Digest { channel, incidents, incident_ids, more: *more }
@@ -89,8 +96,9 @@ fn more(kind: &ActionKind) -> More<'_> {
 
 /// The value of an action's record, at most `most` bytes long.
 pub fn action(action: &Action, most: usize) -> Vec<u8> {
+    let room = 512 + room(&action.incident);
     fitting(most, |extent| {
-        json(&Wire {
+        let wire = Wire {
             id: &action.id,
             kind: action.kind.name(),
             incident_id: action.incident.id,
@@ -99,6 +107,7 @@ pub fn action(action: &Action, most: usize) -> Vec<u8> {
             created_at: action.created_at,
             more: more(&action.kind),
             incident: Shown(&action.incident, extent),
-        })
+        };
+        json(&wire, room)
     })
 }

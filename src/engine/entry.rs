@@ -228,7 +228,7 @@ impl Full {
     }
 
     fn wake_at(&self) -> Time {
-        match (self.book.owed.is_empty(), self.incident.snoozed_until) {
+        match (!self.book.owes(), self.incident.snoozed_until) {
             (_, Some(until)) => until.min(self.book.wake_at()),
             (true, None) => self.book.wake_at(),
             // At once, where nothing holds all back.
@@ -246,7 +246,7 @@ impl Full {
     /// Its own opening has ended and no action was written for it (SPEC 4.4). One that is suppressed is its parent's affair.
     pub fn untold(&self) -> bool {
         let book = &self.book;
-        let waits = book.stage != Stage::Open || !book.owed.is_empty() || !book.asked.is_empty();
+        let waits = book.stage != Stage::Open || book.owes() || !book.asked.is_empty();
         self.incident.status.fires() && !book.told && !waits && !self.incident.suppressed
     }
 
@@ -276,7 +276,9 @@ pub fn kin(incident: &Incident) -> [u32; 3] {
 
 fn pack(incident: &Incident, book: &Book) -> Box<[u8]> {
     // Only a map without a known length or a failing `Serialize` could fail here, and these types have neither.
-    postcard::to_allocvec(&(incident, book)).unwrap_or_default().into_boxed_slice()
+    let packed = postcard::to_extend(&(incident, book), Vec::with_capacity(1024)).unwrap_or_default();
+    // A copy of the very size: a vector that is shrunk may keep the block that it had, and a million of them wait here.
+    Box::from(packed.as_slice())
 }
 
 pub fn half(fingerprint: &[u8; 32]) -> [u8; 16] {

@@ -76,6 +76,7 @@ impl Shard {
         let is = full.incident.suppressed || !full.incident.silenced_by.is_empty();
         if is && !was {
             full.book.owed.clear();
+            full.book.unrouted = None;
             full.incident.note(
                 at,
                 if full.incident.suppressed { TimelineEvent::Suppressed } else { TimelineEvent::Silenced },
@@ -112,6 +113,7 @@ impl Shard {
                 _ => self.tell(full, &snapshot, occasion, Said::default(), step),
             }
         }
+        self.pay_unrouted(full, &snapshot, now, step);
     }
 
     /// The severity has risen: another policy may be due, and rules that it enters now. `began`: an epoch that began with it

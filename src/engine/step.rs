@@ -2,6 +2,7 @@
 
 use crate::engine::attempts::{Attempt, AttemptKey};
 use crate::engine::budget::Grant;
+use crate::engine::desks::DeskChange;
 use crate::engine::entry::{Counts, Full, Slot};
 use crate::engine::sources::Signal;
 use crate::model::{Incident, IncidentId, Output, ServiceContext, Silence, Time, Upstream};
@@ -31,6 +32,8 @@ impl<'o> Step<'o, '_> {
 }
 
 pub enum Change<'a> {
+    /// At a rule's desk.
+    Desk(DeskChange),
     /// An incident's counts, and its source's times where one fired.
     Count {
         slot: Slot,

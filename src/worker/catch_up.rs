@@ -99,7 +99,7 @@ impl Lane {
                 catch_up.waiting -= 1;
                 catch_up.queues[topic].at_end = false;
                 if let Some(record) = batch.record(at) {
-                    self.take(moment, topic, &record);
+                    self.take(moment, topic, &record, None);
                 }
             }
         }
@@ -163,7 +163,7 @@ impl Session<'_> {
                             let time = last.map_or(moment.now, Time);
                             catch_up.push(topic, Waiting::Record(time, Rc::clone(&batch), at));
                         }
-                        None => lane.take(moment, topic, &record),
+                        None => lane.take(moment, topic, &record, None),
                     }
                 }
                 (Entry::End { offset, .. }, Some(lane)) => match (&mut lane.catch_up, &mut lane.positions[topic]) {

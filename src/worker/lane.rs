@@ -4,7 +4,7 @@
 use crate::codec::OutRecord;
 use crate::engine::{Shard, StateRecord};
 use crate::kafka::Slot;
-use crate::model::{Output, Time};
+use crate::model::{Output, Time, Topic};
 use crate::worker::INPUTS;
 use crate::worker::catch_up::CatchUp;
 use crate::worker::report::Committed;
@@ -108,14 +108,17 @@ impl Lane {
         }
     }
 
-    /// The changelog of what is to be committed.
-    pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
+    /// The changelog of what is to be committed, behind `records`.
+    pub fn changelog(&mut self, records: &mut Vec<OutRecord>) {
+        let partition = self.home;
         if let Some(shard) = &mut self.shard {
-            shard.changelog(sink);
+            shard.changelog(&mut |StateRecord { key, value }| {
+                records.push(OutRecord { topic: Topic::State, partition, key: Some(key), value, headers: Vec::new() });
+            });
         }
     }
 
-    /// What was buffered is committed, or void: nothing of it is left to do. The counts are the caller's.
+    /// What was buffered is with a transaction, or void: nothing of it is left here.
     pub fn settle(&mut self) {
         self.buffer.clear();
         self.bytes = 0;

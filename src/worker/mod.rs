@@ -7,7 +7,7 @@
 //! - `intake`: records into lanes (`orders`: commands and events), to `forward` to their home, or to `dead-letters`
 //! - `answer`: replies to records that ask for one
 //! - `catch_up`: what comes from behind, in the order of its time, and nobody told before its end
-//! - `commit`: which lanes are due, and the transaction
+//! - `commit`: which lanes are due; `transactions`: the thread that ends what it begins
 //! - `restoring`: offsets and state of lanes that are new or were dropped
 //! - `health`: readiness and the watchdog
 //!
@@ -26,6 +26,7 @@ mod report;
 mod restoring;
 mod rules;
 mod session;
+mod transactions;
 
 pub use health::Workers;
 pub use report::{Committed, Gauges, Inputs, Observe, Seen};
