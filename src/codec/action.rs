@@ -1,7 +1,9 @@
 //! An action as JSON: the envelope that all kinds share, and what each adds (SPEC 3.5).
 
 use crate::codec::incident::{Shown, fitting, json};
-use crate::model::{Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, Person, Remedy, RuleEvent, TargetKind, Time};
+use crate::model::{
+    Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, LimitNotice, Person, Remedy, RuleEvent, TargetKind, Time,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -22,6 +24,10 @@ struct Wire<'a> {
 enum More<'a> {
     Notification {
         channel: &'a Channel,
+    },
+    Notice {
+        channel: &'a Channel,
+        notice: &'a LimitNotice,
     },
     Digest {
         channel: &'a Channel,
@@ -73,6 +79,7 @@ fn is_zero(more: &u64) -> bool {
 fn more(kind: &ActionKind) -> More<'_> {
     match kind {
         ActionKind::Notification { channel } => More::Notification { channel },
+        ActionKind::Notice { channel, notice } => More::Notice { channel, notice },
         ActionKind::Digest { channel, incidents, more } => {
             let incident_ids = incidents.iter().map(|incident| incident.id).collect();
             More::Digest { channel, incidents, incident_ids, more: *more }

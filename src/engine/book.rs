@@ -23,8 +23,10 @@ pub struct Book {
     pub owed: Vec<RuleEvent>,
     /// Some action was written for it in this epoch.
     pub told: bool,
-    /// Rules at whose desks it lies, with what is to happen if none of them acts.
+    /// Rules at whose desks it lies in this epoch, with what their answers decide.
     pub asked: Vec<Asked>,
+    /// All desks said no while it was snoozed or all was held back: `default_channels` stand in when that ends.
+    pub unrouted: Option<Unrouted>,
     pub escalation: Option<Box<Escalation>>,
     pub remediation: Option<Box<Remediation>>,
     /// Wall time at which an acknowledgement lapses (`ack_timeout_minutes`).
@@ -62,10 +64,21 @@ pub struct Reminder {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Asked {
     pub rule: String,
-    pub event: RuleEvent,
-    pub epoch: u32,
+    /// As the item's: with the rule, what the answer is known by.
+    pub cause: String,
+    /// If it acts, its reminders follow.
+    pub repeat_minutes: Option<u64>,
+    /// If it acts, so it does on resolution.
+    pub tells_on_resolve: bool,
     /// Nobody else was reached, so `default_channels` stand in if the desk says no.
     pub only_hope: bool,
+}
+
+/// An event for which nobody was reached.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Unrouted {
+    pub event: RuleEvent,
+    pub cause: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -126,7 +139,14 @@ impl Book {
         self.tell_on_resolve.clear();
         self.reminders.clear();
         self.owed.clear();
+        self.asked.clear();
+        self.unrouted = None;
         self.told = false;
+    }
+
+    /// Is something to be said as soon as it is neither snoozed nor held back?
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty() || self.unrouted.is_some()
     }
 
     /// It was (or was not) triggered, acknowledged or investigating from `at` on.

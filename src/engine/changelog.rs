@@ -5,7 +5,7 @@
 //! | `i` + id | an incident whole: [`Head`], then its packed body; a tombstone once it has closed |
 //! | `c` + id | when the tombstone of a closed incident is due |
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
-//! | `s`, `u`, `v` | what is known beside incidents: see `sides` |
+//! | `s`, `u`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
 //! | `r` | the hash of the rule set that the incidents were last asked by |
 //!
 //! The first byte of every value is the format's version.

@@ -228,7 +228,7 @@ impl Full {
     }
 
     fn wake_at(&self) -> Time {
-        match (self.book.owed.is_empty(), self.incident.snoozed_until) {
+        match (!self.book.owes(), self.incident.snoozed_until) {
             (_, Some(until)) => until.min(self.book.wake_at()),
             (true, None) => self.book.wake_at(),
             // At once, where nothing holds all back.
@@ -246,7 +246,7 @@ impl Full {
     /// Its own opening has ended and no action was written for it (SPEC 4.4). One that is suppressed is its parent's affair.
     pub fn untold(&self) -> bool {
         let book = &self.book;
-        let waits = book.stage != Stage::Open || !book.owed.is_empty() || !book.asked.is_empty();
+        let waits = book.stage != Stage::Open || book.owes() || !book.asked.is_empty();
         self.incident.status.fires() && !book.told && !waits && !self.incident.suppressed
     }
 

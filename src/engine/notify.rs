@@ -1,12 +1,16 @@
 //! Who is told: notification rules against one event of one incident, and the decision that says why (SPEC 4.7, 3.6).
 
-use crate::engine::book::{Reminder, rule_key};
+use crate::engine::book::{Asked, Book, Reminder, rule_key};
 use crate::engine::entry::Full;
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
+use crate::model::home::home;
 use crate::model::time::MINUTE;
-use crate::model::{Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why};
-use crate::rules::NotificationRule;
+use crate::model::{
+    Action, ActionId, ActionKind, Channel, Decision, DeskItem, DigestTerms, EventSet, Fact, Incident, Output, RuleEvent, Time,
+    Verdict, Why,
+};
+use crate::rules::{NotificationRule, wants_resolution};
 use std::sync::Arc;
 
 /// One event and when: `at` is the actions' `created_at` (a timer's due time), `now` wall time.
@@ -37,12 +41,13 @@ pub struct Said {
     pub reached: bool,
 }
 
-struct Telling<'t> {
-    occasion: Occasion,
-    snapshot: &'t Arc<Incident>,
-    said: Said,
+/// One event on its way through the rules.
+pub(super) struct Telling<'t> {
+    pub occasion: Occasion,
+    pub snapshot: &'t Arc<Incident>,
+    pub said: Said,
     /// Why nobody is told now.
-    mute: Option<Why>,
+    pub mute: Option<Why>,
 }
 
 impl Shard {
@@ -74,13 +79,22 @@ impl Shard {
             self.owe(full, event, mute);
         }
         let policies = !said.verdicts.is_empty();
+        let lie_elsewhere = full.book.asked.len();
         let mut telling = Telling { occasion, snapshot, said, mute };
         for at in candidates {
             let rule = &self.rules.notifications()[at];
             telling.said.reached |= self.ask(at, rule, full, &mut telling, step);
         }
         if mute.is_none() && must_reach_somebody(event) && !telling.said.reached && Shard::matters(full) {
-            self.tell_default_channels(full, &mut telling, step);
+            // What lies at a desk may yet reach somebody.
+            match full.book.asked.get_mut(lie_elsewhere..) {
+                Some(asked) if !asked.is_empty() => asked.iter_mut().for_each(|asked| asked.only_hope = true),
+                _ => {
+                    let cause = cause(occasion, &full.book, snapshot);
+                    let verdict = self.tell_default_channels(full, snapshot, occasion, &cause, step);
+                    telling.said.verdicts.push(verdict);
+                }
+            }
         }
         if lets_enter(event) {
             full.ask_at = self.ask_at(full, &matches.matched);
@@ -130,8 +144,8 @@ impl Shard {
         on.has(event) || (must_reach_somebody(event) && on.has(RuleEvent::Triggered))
     }
 
-    /// One rule; true if it acted.
-    fn ask(
+    /// One rule; true if it acted here and now.
+    pub(super) fn ask(
         &self,
         at: usize,
         rule: &NotificationRule,
@@ -188,8 +202,17 @@ impl Shard {
                 verdict.detail = Some(format!("{before}channels: {error}; default_channels stand in"));
                 self.settings.default_channels.clone()
             });
-            let tells_on_resolve = rule.send_on_resolve || channels.iter().any(sends_on_resolve);
-            verdict.actions = self.act(&rule.name, full, telling, channels, step);
+            let tells_on_resolve = rule.send_on_resolve || wants_resolution(&channels);
+            if (rule.rate_limit.is_some() || rule.digest.is_some()) && !channels.is_empty() {
+                if may_enter {
+                    full.book.entered.push(key);
+                }
+                let follows = may_enter.then_some((rule.repeat_minutes, tells_on_resolve));
+                self.ask_desk(rule, full, telling, channels, verdict.detail, follows, step);
+                return false;
+            }
+            let cause = cause(telling.occasion, &full.book, telling.snapshot);
+            verdict.actions = self.act(&rule.name, full, telling.snapshot, telling.occasion, &cause, channels, step);
             if verdict.actions.is_empty() && verdict.why == Why::Acted {
                 verdict.why = Why::NoChannels;
             } else if may_enter {
@@ -209,46 +232,86 @@ impl Shard {
         acted
     }
 
-    fn tell_default_channels(&self, full: &mut Full, telling: &mut Telling<'_>, step: &mut Step<'_, '_>) {
+    /// To the desk at the home of the rule's name, also where that is here. `follows`: on entering, what its acting brings.
+    #[allow(clippy::too_many_arguments, reason = "what the rule said, used in two places")]
+    pub(super) fn ask_desk(
+        &self,
+        rule: &NotificationRule,
+        full: &mut Full,
+        telling: &Telling<'_>,
+        channels: Vec<Channel>,
+        error: Option<String>,
+        follows: Option<(Option<u64>, bool)>,
+        step: &mut Step<'_, '_>,
+    ) {
+        let (occasion, snapshot) = (telling.occasion, telling.snapshot);
+        let cause = cause(occasion, &full.book, snapshot);
+        if follows.is_some() || must_reach_somebody(occasion.event) {
+            let (repeat_minutes, tells_on_resolve) = follows.unwrap_or_default();
+            let (rule, cause) = (rule.name.clone(), cause.clone());
+            full.book.asked.push(Asked { rule, cause, repeat_minutes, tells_on_resolve, only_hope: false });
+        }
+        let limit = rule.rate_limit;
+        let item = DeskItem {
+            rule: rule.name.clone(),
+            event: occasion.event,
+            epoch: full.book.epoch,
+            cause,
+            at: occasion.at,
+            max_per_hour: limit.and_then(|limit| limit.max_per_hour),
+            max_per_day: limit.and_then(|limit| limit.max_per_day),
+            digest: rule.digest.as_ref().map(|digest| DigestTerms {
+                interval_minutes: digest.interval_minutes,
+                group: digest.by.iter().map(|field| value_of(field, snapshot)).collect(),
+                lead: digest.lead,
+            }),
+            channels,
+            incident: Arc::clone(snapshot),
+            error,
+        };
+        let to = home(rule.name.as_bytes(), self.settings.partitions);
+        step.outputs.push(Output::Fact { to, fact: Fact::Item(Box::new(item)) });
+    }
+
+    /// Nobody else was reached.
+    pub(super) fn tell_default_channels(
+        &self,
+        full: &mut Full,
+        snapshot: &Arc<Incident>,
+        occasion: Occasion,
+        cause: &str,
+        step: &mut Step<'_, '_>,
+    ) -> Verdict {
         let channels = self.settings.default_channels.clone();
         let detail = match channels.is_empty() {
             true => "no rule acted, and rules.default_channels is empty: nobody was told",
             false => "no rule acted",
         };
-        let actions = self.act("", full, telling, channels, step);
-        telling.said.verdicts.push(Verdict {
-            kind: "default_channels",
-            rule: String::new(),
-            why: Why::Acted,
-            detail: Some(detail.to_owned()),
-            actions,
-        });
-        step.outputs.push(Output::Unrouted(telling.snapshot.id));
+        let actions = self.act("", full, snapshot, occasion, cause, channels, step);
+        step.outputs.push(Output::Unrouted(snapshot.id));
+        let (kind, detail) = ("default_channels", Some(detail.to_owned()));
+        Verdict { kind, rule: String::new(), why: Why::Acted, detail, actions }
     }
 
-    fn act(
+    #[allow(clippy::too_many_arguments, reason = "what an action is made of, used in three places")]
+    pub(super) fn act(
         &self,
         rule: &str,
         full: &mut Full,
-        telling: &Telling<'_>,
+        snapshot: &Arc<Incident>,
+        occasion: Occasion,
+        cause: &str,
         channels: Vec<Channel>,
         step: &mut Step<'_, '_>,
     ) -> Vec<ActionId> {
-        let Occasion { event, at, .. } = telling.occasion;
-        let epoch = full.book.epoch;
-        let cause = match event {
-            RuleEvent::Occurrence => format!("{event}:{epoch}:{}", telling.snapshot.occurrence_count),
-            RuleEvent::SeverityChanged => format!("{event}:{epoch}:{}", telling.snapshot.severity),
-            RuleEvent::Reminder => format!("{event}:{epoch}:{}", at.0),
-            _ => format!("{event}:{epoch}"),
-        };
+        let Occasion { event, at, .. } = occasion;
         full.book.told |= !channels.is_empty();
         let mut ids = Vec::with_capacity(channels.len());
         for (index, channel) in channels.into_iter().enumerate() {
             let kind = ActionKind::Notification { channel };
-            let id = ActionId::derive(telling.snapshot.id, kind.name(), rule, &cause, index as u32);
+            let id = ActionId::derive(snapshot.id, kind.name(), rule, cause, index as u32);
             ids.push(id.clone());
-            let incident = Arc::clone(telling.snapshot);
+            let incident = Arc::clone(snapshot);
             step.outputs.push(Output::Action(Action { id, rule: rule.to_owned(), event, created_at: at, incident, kind }));
         }
         ids
@@ -268,48 +331,32 @@ impl Shard {
         });
         asks.min().unwrap_or(u64::MAX)
     }
+}
 
-    /// Every reminder that is due; one that was missed for long comes once, not once for each interval.
-    pub(super) fn remind(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
-        let snapshot = full.publish(now, step);
-        let mute = self.mute(full);
-        let due: Vec<usize> = (0..full.book.reminders.len()).filter(|at| full.book.reminders[*at].due <= now).collect();
-        let mut ended = Vec::new();
-        for at in due {
-            let reminder = full.book.reminders[at].clone();
-            let rule = self.rules_by_key.get(&reminder.rule).map(|index| (*index, &self.rules.notifications()[*index]));
-            let still = snapshot.status == crate::model::Status::Triggered;
-            let Some((index, rule, minutes)) = rule
-                .filter(|(_, rule)| rule.enabled && still)
-                .and_then(|(index, rule)| rule.repeat_minutes.map(|minutes| (index, rule, minutes as i64 * MINUTE)))
-            else {
-                ended.push(reminder.rule);
-                continue;
-            };
-            let occasion = Occasion { event: RuleEvent::Reminder, at: reminder.due, now };
-            let mut telling = Telling { occasion, snapshot: &snapshot, said: Said::default(), mute };
-            let mut verdict =
-                Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-            if let Some(mute) = mute {
-                verdict.why = mute;
-            } else {
-                let context = self.context(&snapshot, now, RuleEvent::Reminder);
-                let channels =
-                    self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
-                verdict.actions = self.act(&rule.name, full, &telling, channels, step);
-                verdict.detail = Some(format!("reminder {}", reminder.sent + 1));
-            }
-            telling.said.verdicts.push(verdict);
-            self.decide(&snapshot, occasion, telling.said, step);
-            let missed = (now - reminder.due) / minutes.max(1);
-            full.book.reminders[at].due = reminder.due + (missed + 1) * minutes.max(MINUTE);
-            full.book.reminders[at].sent += 1;
+/// What stands in the action's id for the event: no two events of an incident share it.
+pub(super) fn cause(occasion: Occasion, book: &Book, snapshot: &Incident) -> String {
+    let Occasion { event, at, .. } = occasion;
+    let epoch = book.epoch;
+    match event {
+        RuleEvent::Occurrence => format!("{event}:{epoch}:{}", snapshot.occurrence_count),
+        RuleEvent::SeverityChanged => format!("{event}:{epoch}:{}", snapshot.severity),
+        RuleEvent::Reminder => format!("{event}:{epoch}:{}", at.0),
+        RuleEvent::Escalated => {
+            let level = book.escalation.as_ref().map_or_else(String::new, |escalation| escalation.cause());
+            format!("{event}:{epoch}:{level}")
         }
-        full.book.reminders.retain(|reminder| !ended.contains(&reminder.rule));
+        _ => format!("{event}:{epoch}"),
     }
 }
 
-/// `send_on_resolve` on a channel.
-fn sends_on_resolve(channel: &Channel) -> bool {
-    channel.config.0.get("send_on_resolve").and_then(serde_json::Value::as_bool).unwrap_or(false)
+/// What a digest's `by` names: a field, or `labels.` and a label's name; a label that is not there is empty.
+fn value_of(field: &str, incident: &Incident) -> String {
+    match field {
+        "service_id" => incident.service_id.clone(),
+        "severity" => incident.severity.name().to_owned(),
+        "category" => incident.category.clone(),
+        "environment" => incident.environment.name().to_owned(),
+        "title" => incident.title.clone(),
+        _ => field.strip_prefix("labels.").and_then(|label| incident.labels.get(label)).unwrap_or_default().to_owned(),
+    }
 }

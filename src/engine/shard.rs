@@ -1,19 +1,22 @@
 //! One partition's state and its two moves: decide, then apply.
 
+use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
+use crate::engine::budget::Budgets;
 use crate::engine::changelog::{CountRing, Gone};
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
+use crate::engine::desks::Desks;
 use crate::engine::entry::{Dirty, Entry, Slot};
 use crate::engine::sides::Side;
 use crate::engine::silences::Silences;
 use crate::engine::step::{Change, Step};
 use crate::engine::store::Store;
 use crate::engine::timers::Timers;
-use crate::engine::upstreams::{Upstreams, WINDOW};
+use crate::engine::upstreams::Upstreams;
 use crate::engine::{Input, Outcome, Settings};
-use crate::model::{Output, Severity, Status, Time, Upstream};
-use crate::rules::{Dependencies, RuleSet};
+use crate::model::{Output, Severity, Status, Time};
+use crate::rules::RuleSet;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -37,12 +40,15 @@ pub struct Shard {
     pub(super) silences: Silences,
     pub(super) upstreams: Upstreams,
     pub(super) contexts: Contexts,
+    pub(super) desks: Desks,
+    pub(super) attempts: Attempts,
+    pub(super) budgets: Budgets,
     /// Of these what the changelog has to hear of at the next commit.
     pub(super) sides: BTreeSet<Side>,
     /// Incidents whose links others' changes may have changed.
-    recheck: Vec<Slot>,
+    pub(super) recheck: Vec<Slot>,
     /// Incidents whose dependencies a reload has changed.
-    review: Vec<Slot>,
+    pub(super) review: Vec<Slot>,
     /// A silence was changed while it was in force.
     pub(super) judge: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
@@ -69,6 +75,9 @@ impl Shard {
             silences: Silences::default(),
             upstreams: Upstreams::default(),
             contexts: Contexts::default(),
+            desks: Desks::default(),
+            attempts: Attempts::default(),
+            budgets: Budgets::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
             review: Vec::new(),
@@ -166,6 +175,23 @@ impl Shard {
                     self.sides.insert(Side::Service(service_id.clone()));
                     self.sides.extend(self.contexts.put(service_id, context).map(Side::Service));
                 }
+                Change::Desk(change) => self.apply_desk(change),
+                Change::Attempt { key, attempt } => {
+                    self.sides.insert(Side::Attempt(key.clone()));
+                    self.attempts.put(key, attempt);
+                }
+                Change::ForgetAttempt { key } => {
+                    self.attempts.remove(&key);
+                    self.sides.insert(Side::Attempt(key));
+                }
+                Change::Budget { rule, grants } => {
+                    self.sides.insert(Side::Budget(rule.clone()));
+                    if grants.is_empty() {
+                        self.budgets.remove(&rule);
+                    } else {
+                        self.budgets.put(rule, grants);
+                    }
+                }
                 Change::Close { slot, forget_at } => {
                     self.recheck_duplicates(slot);
                     if let Some(id) = self.store.remove(slot) {
@@ -178,29 +204,6 @@ impl Shard {
                     self.gone.push(Gone::Forgotten(id));
                 }
             }
-        }
-    }
-
-    /// Duplicates hang on their root, which has changed.
-    fn recheck_duplicates(&mut self, slot: Slot) {
-        let same = self.store.same_identity(slot);
-        self.recheck.extend(same.filter(|(other, entry)| *other != slot && entry.traits.duplicate).map(|(slot, _)| slot));
-    }
-
-    /// Those of ours that may hang on an incident of another shard.
-    fn recheck_dependents(&mut self, fact: &Upstream) {
-        let (from, to) = (fact.first_seen_at + -WINDOW, fact.first_seen_at + WINDOW);
-        for service in self.rules.dependencies().dependents(&fact.service_id) {
-            self.recheck.extend(self.store.around(service, from, to).map(|(slot, _)| slot));
-        }
-    }
-
-    /// Does what follows for others from what was applied.
-    pub(super) fn follow(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some(slot) = self.recheck.pop() {
-            let mut step = Step::new(out);
-            self.relink(now, slot, &mut step);
-            self.apply(step.changes);
         }
     }
 
@@ -232,12 +235,7 @@ impl Shard {
             return;
         }
         self.silences_due(now, out);
-        for slot in std::mem::take(&mut self.review) {
-            let mut step = Step::new(out);
-            self.relink(now, slot, &mut step);
-            self.apply(step.changes);
-            self.follow(now, out);
-        }
+        self.review_links(now, out);
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(now, &mut due);
         let mut ordered: SmallVec<[_; 8]> = SmallVec::new();
@@ -271,8 +269,15 @@ impl Shard {
             }
             self.reschedule(slot);
         }
+        self.desks_due(now, out);
         while let Some((_, id)) = self.upstreams.next_end().filter(|(ends, _)| *ends <= now) {
             self.apply([Change::ForgetUpstream { id }]);
+        }
+        while let Some(key) = self.attempts.next().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone()) {
+            self.apply([Change::ForgetAttempt { key }]);
+        }
+        while let Some(rule) = self.budgets.next().filter(|(at, _)| *at <= now).map(|(_, rule)| rule.to_owned()) {
+            self.apply([Change::Budget { rule, grants: Vec::new() }]);
         }
         while let Some((_, id)) = self.closed.next().filter(|(forget_at, _)| *forget_at <= now) {
             out.push(Output::IncidentGone(id));
@@ -300,13 +305,16 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if self.judge || !self.review.is_empty() {
+        if self.judge || !self.review.is_empty() || self.desks.waits() {
             return Time(i64::MIN);
         }
         let others = [
             self.closed.next().map(|(forget_at, _)| forget_at),
             self.silences.next().map(|(at, _)| at),
             self.upstreams.next_end().map(|(at, _)| at),
+            self.desks.next().map(|(at, _)| at),
+            self.attempts.next().map(|(at, _)| at),
+            self.budgets.next().map(|(at, _)| at),
         ];
         others.into_iter().flatten().fold(self.timers.next_due(), Time::min)
     }
@@ -324,17 +332,6 @@ impl Shard {
         if before != *self.rules.dependencies() {
             self.review(&before);
         }
-    }
-
-    /// Marks every incident whose service has, or had before, a place in the dependencies.
-    pub(super) fn review(&mut self, before: &Dependencies) {
-        let now = Rc::clone(self.rules.dependencies());
-        let knows = |all: &Dependencies, service: &str| !all.upstreams(service).is_empty() || !all.dependents(service).is_empty();
-        let concerned = |entry: &Entry| {
-            let service = self.store.name_of(entry);
-            knows(before, service) || knows(&now, service)
-        };
-        self.review = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot).collect();
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {

@@ -5,8 +5,15 @@
 //! | `s` + id | a silence |
 //! | `u` + id | an incident of another shard on which ours may hang |
 //! | `v` + service id | what is known of a service |
+//! | `d` + rule | how often a rule has spoken, and what its limit holds back |
+//! | `g` + hash | a digest that is open |
+//! | `w` + number | an item that waits while all is held back |
+//! | `a` + fingerprint + action type | how often a remediation was tried |
+//! | `b` + rule | what a remediation rule's budget has granted |
 
+use crate::engine::attempts::AttemptKey;
 use crate::engine::changelog::{StateRecord, VERSION, damaged, encode, id_of, incident_key};
+use crate::engine::digest::DigestKey;
 use crate::engine::shard::Shard;
 use crate::model::IncidentId;
 use serde::Serialize;
@@ -18,6 +25,11 @@ pub enum Side {
     Silence(String),
     Upstream(IncidentId),
     Service(String),
+    Desk(String),
+    Digest(DigestKey),
+    Waiting(u64),
+    Attempt(AttemptKey),
+    Budget(String),
 }
 
 impl Side {
@@ -26,12 +38,21 @@ impl Side {
             Side::Silence(id) => [b"s", id.as_bytes()].concat(),
             Side::Upstream(id) => incident_key(b'u', *id),
             Side::Service(service_id) => [b"v", service_id.as_bytes()].concat(),
+            Side::Desk(rule) => [b"d", rule.as_bytes()].concat(),
+            Side::Digest(key) => [&b"g"[..], key].concat(),
+            Side::Waiting(number) => [&b"w"[..], &number.to_be_bytes()].concat(),
+            Side::Attempt(key) => [b"a", &key.fingerprint.0[..], key.kind.as_bytes()].concat(),
+            Side::Budget(rule) => [b"b", rule.as_bytes()].concat(),
         }
     }
 }
 
 fn value<T: Serialize>(value: Option<&T>) -> Option<Vec<u8>> {
     value.map(|value| encode(value, vec![VERSION]))
+}
+
+fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
+    name.try_into().map_err(|_| format!("a key of {} bytes, not of {N}", name.len()))
 }
 
 impl Shard {
@@ -41,6 +62,11 @@ impl Shard {
             Side::Silence(id) => value(self.silences.get(id)),
             Side::Upstream(id) => value(self.upstreams.get(*id)),
             Side::Service(service_id) => value(self.contexts.get(service_id).map(|context| &**context)),
+            Side::Desk(rule) => value(self.desks.desk(rule)),
+            Side::Digest(key) => value(self.desks.digest(key)),
+            Side::Waiting(number) => value(self.desks.waiting(*number)),
+            Side::Attempt(key) => value(self.attempts.get(key)),
+            Side::Budget(rule) => value(self.budgets.get(rule)),
         };
         StateRecord { key: side.key(), value }
     }
@@ -60,6 +86,19 @@ impl Shard {
                 self.contexts.put(text()?, Rc::new(postcard::from_bytes(value).map_err(damaged)?));
             }
             (b'v', None) => self.contexts.remove(&text()?),
+            (b'd', Some(value)) => self.desks.put_desk(text()?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'd', None) => self.desks.remove_desk(&text()?),
+            (b'g', Some(value)) => self.desks.put_digest(fixed(name)?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'g', None) => drop(self.desks.remove_digest(&fixed(name)?)),
+            (b'w', Some(value)) => {
+                let item = Box::new(postcard::from_bytes(value).map_err(damaged)?);
+                self.desks.put_waiting(u64::from_be_bytes(fixed(name)?), item);
+            }
+            (b'w', None) => self.desks.remove_waiting(u64::from_be_bytes(fixed(name)?)),
+            (b'a', Some(value)) => self.attempts.put(AttemptKey::read(name)?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'a', None) => self.attempts.remove(&AttemptKey::read(name)?),
+            (b'b', Some(value)) => self.budgets.put(text()?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'b', None) => self.budgets.remove(&text()?),
             _ => return Ok(false),
         }
         Ok(true)

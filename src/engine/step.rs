@@ -1,5 +1,8 @@
 //! What one input does: changes of state and what is said, decided together and applied together (ARCHITECTURE 2).
 
+use crate::engine::attempts::{Attempt, AttemptKey};
+use crate::engine::budget::Grant;
+use crate::engine::desks::DeskChange;
 use crate::engine::entry::{Counts, Full, Slot};
 use crate::engine::sources::Signal;
 use crate::model::{Incident, IncidentId, Output, ServiceContext, Silence, Time, Upstream};
@@ -29,6 +32,8 @@ impl<'o> Step<'o, '_> {
 }
 
 pub enum Change<'a> {
+    /// At a rule's desk.
+    Desk(DeskChange),
     /// An incident's counts, and its source's times where one fired.
     Count {
         slot: Slot,
@@ -72,6 +77,19 @@ pub enum Change<'a> {
     Upstream(Upstream),
     ForgetUpstream {
         id: IncidentId,
+    },
+    /// A remediation was tried.
+    Attempt {
+        key: AttemptKey,
+        attempt: Attempt,
+    },
+    ForgetAttempt {
+        key: AttemptKey,
+    },
+    /// What a remediation rule's budget has granted in the last hour; nothing: it is forgotten.
+    Budget {
+        rule: String,
+        grants: Vec<Grant>,
     },
     /// What is known of a service.
     Context {

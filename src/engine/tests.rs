@@ -1,5 +1,7 @@
 //! Shards against the plainest model: whatever is committed in whatever batches, dropped and restored, nothing is lost.
 
+mod desk;
+
 use crate::engine::{Input, Settings, Shard, StateRecord};
 use crate::model::time::MINUTE;
 use crate::model::{Alert, AlertBody, AlertStatus, CurrentValue, Fingerprint, IncidentId, Origin, Output, Severity, Time, Topic};

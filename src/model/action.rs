@@ -23,6 +23,11 @@ pub enum ActionKind {
     Notification {
         channel: Channel,
     },
+    /// A notification that the rule is limited; the incident is one that it held back.
+    Notice {
+        channel: Channel,
+        notice: LimitNotice,
+    },
     /// A notification about several incidents; the envelope's is the newest of them.
     Digest {
         channel: Channel,
@@ -49,6 +54,21 @@ pub enum ActionKind {
     },
 }
 
+/// What a rule's rate limit holds back: told when it begins, and at the end of the hour.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LimitNotice {
+    /// So far, in this hour.
+    pub held_back: u64,
+    pub since: Time,
+    pub until: Time,
+    /// The hour is over: the number is final.
+    pub ended: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_hour: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_day: Option<u64>,
+}
+
 /// An incident of a digest.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DigestEntry {
@@ -63,7 +83,7 @@ pub struct DigestEntry {
 impl ActionKind {
     pub fn name(&self) -> &'static str {
         match self {
-            ActionKind::Notification { .. } | ActionKind::Digest { .. } => "notification",
+            ActionKind::Notification { .. } | ActionKind::Notice { .. } | ActionKind::Digest { .. } => "notification",
             ActionKind::Escalation { .. } => "escalation",
             ActionKind::Remediation { .. } => "remediation",
         }
@@ -71,7 +91,7 @@ impl ActionKind {
 
     pub fn topic(&self) -> Topic {
         match self {
-            ActionKind::Notification { .. } | ActionKind::Digest { .. } => Topic::Notifications,
+            ActionKind::Notification { .. } | ActionKind::Notice { .. } | ActionKind::Digest { .. } => Topic::Notifications,
             ActionKind::Escalation { .. } => Topic::Escalations,
             ActionKind::Remediation { .. } => Topic::Remediations,
         }

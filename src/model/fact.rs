@@ -53,6 +53,8 @@ pub struct Upstream {
 pub struct DeskItem {
     pub rule: String,
     pub event: RuleEvent,
+    pub epoch: u32,
+    /// As in its actions' ids: each item of an incident and a rule has its own.
     pub cause: String,
     /// When it was asked: `created_at` of the actions.
     pub at: Time,
@@ -61,6 +63,8 @@ pub struct DeskItem {
     pub digest: Option<DigestTerms>,
     pub channels: Vec<Channel>,
     pub incident: Arc<Incident>,
+    /// A script of the rule failed, and this is what stands in for what it would have said.
+    pub error: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -76,10 +80,16 @@ pub struct DeskAnswer {
     pub incident_id: IncidentId,
     pub rule: String,
     pub event: RuleEvent,
+    pub epoch: u32,
     pub cause: String,
+    /// As the item's.
     pub at: Time,
     pub outcome: DeskOutcome,
     pub actions: Vec<ActionId>,
+    /// As the item's.
+    pub error: Option<String>,
+    /// Which limit is reached.
+    pub detail: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -104,7 +114,10 @@ pub struct BudgetAsk {
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct BudgetAnswer {
+    /// As it was asked: a grant that comes too late is handed back, even where the incident is gone.
+    pub rule: String,
     pub incident_id: IncidentId,
+    pub service_id: String,
     pub action: ActionId,
     pub granted: bool,
 }

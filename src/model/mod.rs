@@ -25,7 +25,7 @@ pub mod text;
 pub mod time;
 pub mod zone;
 
-pub use action::{Action, ActionKind, Channel, DigestEntry};
+pub use action::{Action, ActionKind, Channel, DigestEntry, LimitNotice};
 pub use alert::{Alert, AlertBody, AlertOutcome, AlertStatus, CurrentValue, Environment};
 pub use command::{Command, IncidentCommand, RemediationOutcome};
 pub use decision::{Decision, Verdict, Why};

@@ -74,6 +74,14 @@ impl Kind for EscalationRule {
         self.enabled
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
+    fn levels(made: &[Level]) -> &[Level] {
+        made
+    }
+
     fn made(&self, items: &Array) -> Result<Vec<Level>, String> {
         let levels = level::made(items)?;
         match self.repeat.is_some_and(|repeat| !levels.is_empty() && repeat.interval(&levels) == 0) {

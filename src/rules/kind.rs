@@ -1,6 +1,6 @@
 //! What the parts that all kinds of rules share must know of one: its words, its keys, and what it makes of an incident.
 
-use crate::model::{Incident, RuleEvent};
+use crate::model::{Incident, Level, RuleEvent};
 use crate::rules::collector::Declarations;
 use crate::rules::declaration::{Common, Declared, Makes};
 use crate::rules::reader::Reader;
@@ -28,6 +28,14 @@ pub(super) trait Kind: Sized {
     fn priority(&self) -> i64;
     fn enabled(&self) -> bool;
 
+    /// Does it leave nothing to the rules after it, wherever its `where` is met and no closure says otherwise?
+    fn takes_all(&self) -> bool {
+        false
+    }
+    /// What is fixed, to be looked through for targets.
+    fn levels(_made: &[Self::Made]) -> &[Level] {
+        &[]
+    }
     /// One on which its closures run.
     fn event(&self) -> RuleEvent {
         RuleEvent::Triggered

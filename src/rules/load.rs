@@ -8,7 +8,8 @@ use crate::rules::kind::Kind;
 use crate::rules::library::Library;
 use crate::rules::meter::{Limits, Meter};
 use crate::rules::{
-    Dependencies, EscalationRule, NotificationRule, People, RemediationRule, RuleSource, beside, dry_run, sandbox,
+    Dependencies, EscalationRule, NotificationRule, People, RemediationRule, RuleSource, beside, dry_run, sandbox, shadow,
+    targets,
 };
 use rhai::{AST, Engine, FnPtr, LexError, ParseErrorType};
 use std::cell::RefCell;
@@ -46,20 +47,25 @@ struct Loader<'a> {
     meter: Rc<Meter>,
     collector: Rc<Collector>,
     found: Vec<Diagnostic>,
+    people: People,
+    /// All that is read of them is sound: a target that is not there is an error of its own.
+    people_sound: bool,
 }
 
 pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnostic>) {
     let (meter, collector) = (Rc::new(Meter::new(limits.clock)), Rc::new(Collector::default()));
     let engine = sandbox::engine(&meter, &collector);
-    let mut loader = Loader { source, limits, engine, meter, collector, found: Vec::new() };
-    let (people, _people_sound) = People::load(source, &mut loader.found);
-    let dependencies = Dependencies::load(source, &mut loader.found);
-    beside::warn_of_strangers(source, &mut loader.found);
+    let mut found = Vec::new();
+    let (people, people_sound) = People::load(source, &mut found);
+    let dependencies = Dependencies::load(source, &mut found);
+    beside::warn_of_strangers(source, &mut found);
+    let mut loader = Loader { source, limits, engine, meter, collector, found, people, people_sound };
     let scripts = source.files.iter().filter(|(path, _)| path.ends_with(".rhai"));
     let (libraries, files): (Vec<_>, Vec<_>) = scripts.partition(|(path, _)| path.starts_with("lib/"));
     let mut library = Library::default();
     for (path, text) in libraries {
         if let Some(ast) = loader.compile(path, text) {
+            loader.check_targets(path, &ast);
             library.add(path, text, ast, &mut loader.found);
         }
     }
@@ -67,15 +73,22 @@ pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnos
     for (path, text) in files {
         if let Some(ast) = loader.compile(path, text) {
             library.check_names(path, text, &ast, &mut loader.found);
+            loader.check_targets(path, &ast);
             loader.run(path, &library.merged_with(&ast), &library, &mut rules);
         }
     }
     loader.finish(&mut rules.notifications, &library);
     loader.finish(&mut rules.escalations, &library);
     loader.finish(&mut rules.remediations, &library);
+    if !loader.found.iter().any(|finding| finding.error) {
+        shadow::check(&rules.escalations, &mut loader.found);
+        shadow::check(&rules.remediations, &mut loader.found);
+        shadow::check_events(&rules, &mut loader.found);
+    }
     loader.found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     loader.found.dedup();
-    (Loaded { engine: loader.engine, meter: loader.meter, library: library.functions, rules, people, dependencies }, loader.found)
+    let Loader { engine, meter, found, people, .. } = loader;
+    (Loaded { engine, meter, library: library.functions, rules, people, dependencies }, found)
 }
 
 impl Loader<'_> {
@@ -108,6 +121,12 @@ impl Loader<'_> {
                 self.error(path, Place::default(), "the script engine failed inside while it read this file".to_owned(), None);
                 None
             }
+        }
+    }
+
+    fn check_targets(&mut self, path: &str, ast: &AST) {
+        if self.people_sound {
+            targets::check_calls(path, ast, &self.people, &mut self.found);
         }
     }
 
@@ -165,7 +184,12 @@ impl Loader<'_> {
         // Where something is wrong the set does not load, and nobody asks what there is instead.
         let made = match makes {
             Some(Makes::Closure(function)) => closure(R::MAKES, &function).map(Made::Closure),
-            Some(Makes::Fixed(fixed)) => Some(Made::Fixed(fixed)),
+            Some(Makes::Fixed(fixed)) => {
+                if self.people_sound {
+                    targets::check_levels(file, R::levels(&fixed), place, places, &self.people, &mut self.found);
+                }
+                Some(Made::Fixed(fixed))
+            }
             None => None,
         };
         let made = made.unwrap_or(Made::Fixed(Vec::new()));
@@ -202,6 +226,7 @@ impl Loader<'_> {
             operations: self.limits.operations,
             // A busy machine must not make a sound set fail.
             wall: self.limits.load_wall,
+            clock: None,
             timings: None,
         };
         for ready in rules {

@@ -35,7 +35,9 @@ mod rule;
 mod sandbox;
 mod schedule;
 mod schedule_file;
+mod shadow;
 mod table;
+mod targets;
 mod view;
 mod where_clause;
 
@@ -243,7 +245,8 @@ impl RuleSet {
             library: &self.library,
             operations: self.limits.operations,
             wall: self.limits.wall,
-            timings: self.limits.clock.map(|clock| (clock, &self.timings)),
+            clock: self.limits.clock,
+            timings: Some(&self.timings),
         }
     }
 }

@@ -81,6 +81,11 @@ impl Kind for RemediationRule {
         self.enabled
     }
 
+    fn takes_all(&self) -> bool {
+        let fences = [self.max_auto_attempts, self.cooldown_minutes];
+        self.conditions.is_empty() && !self.approval_required && self.budget.is_none() && fences == [None, None]
+    }
+
     fn made(&self, items: &Array) -> Result<Vec<Remedy>, String> {
         remedy::made(items)
     }

@@ -15,6 +15,7 @@ const MOST_USERS: usize = 1_000;
 const MOST_OVERRIDES: usize = 1_000;
 const DAY: i64 = 24 * 60;
 const START: &str = "write for example `start = 2026-01-05` or `start = \"2026-01-05T09:00\"`";
+const HOURS: &str = "write for example `hours = \"09:00-17:00\"` or `hours = \"Mon-Fri 22:00-06:00\"`";
 const HANDOFF: &str = "write for example `handoff = \"09:00\"`, or with its day `handoff = \"Mon 09:00\"` for whole weeks";
 
 /// Handed each user that is named, to be looked up.
@@ -68,25 +69,77 @@ fn read_layer(part: &Part<'_>, zone: &Zone, check: &impl Fn(&Part<'_>, &str, Spa
             }
         }
     }
-    let minutes = match part.text("rotation", ROTATION) {
-        Some(text) => read_rotation(text).or_else(|| {
-            part.wrong("rotation", &format!("daily, weekly, or a length of {LEAST_MINUTES} minutes or more"), ROTATION);
-            None
-        })?,
-        None => DAY,
-    };
-    let handoff = read_handoff(part, minutes)?;
-    let start = match part.moment("start", START) {
-        Some(text) => Some(read_start(part, &text, zone, handoff.1)?),
-        None => None,
-    };
-    let hours = match part.text("hours", "write for example `hours = \"09:00-17:00\"`") {
-        Some(text) => Some(read_hours(part, text)?),
-        None => None,
-    };
+    // All of them are looked at before one that is wrong ends it.
+    let minutes = given(
+        part,
+        "rotation",
+        || part.text("rotation", ROTATION),
+        |text| {
+            let minutes = read_rotation(text);
+            if minutes.is_none() {
+                part.wrong("rotation", &format!("daily, weekly, or a length of {LEAST_MINUTES} minutes or more"), ROTATION);
+            }
+            minutes
+        },
+    );
+    let handoff = given(
+        part,
+        "handoff",
+        || part.text("handoff", HANDOFF),
+        |text| {
+            let handoff = read_handoff(text);
+            if handoff.is_none() {
+                part.wrong("handoff", "a time of day, such as \"09:00\" or \"Mon 09:00\"", HANDOFF);
+            }
+            handoff
+        },
+    );
+    let minute = handoff.flatten().map(|(_, minute)| minute);
+    let start = given(
+        part,
+        "start",
+        || part.moment("start", START),
+        |text| {
+            let start = read_start(&text, zone, minute);
+            if start.is_none() {
+                part.wrong("start", "a date or a moment", START);
+            }
+            start
+        },
+    );
+    let hours = given(
+        part,
+        "hours",
+        || part.text("hours", HOURS),
+        |text| {
+            let hours = Hours::parse(text);
+            if hours.is_none() {
+                part.wrong("hours", "two times of day that differ, with days before them or without", HOURS);
+            }
+            hours
+        },
+    );
+    let (minutes, handoff, start, hours) = (minutes?.unwrap_or(DAY), handoff?, start?, hours?);
+    if handoff.is_some_and(|(day, _)| day.is_some()) && minutes % (7 * DAY) != 0 {
+        part.error(part.span_of("handoff"), "only shifts of whole weeks are handed over on a day".to_owned(), HANDOFF);
+        return None;
+    }
     let rotation = Rotation { anchor: anchor(start.map(|start| start.1), handoff, minutes)?, minutes };
     let users: Vec<String> = users.into_iter().map(|(user, _)| user.to_owned()).collect();
     (!users.is_empty()).then(|| Layer { users, rotation, start: start.map(|start| start.0), hours })
+}
+
+/// What a key says: `Some(None)` where it is left out, `None` where it is wrong, which is noted.
+fn given<T, U>(
+    part: &Part<'_>,
+    key: &str,
+    take: impl FnOnce() -> Option<T>,
+    read: impl FnOnce(T) -> Option<U>,
+) -> Option<Option<U>> {
+    match take() {
+        Some(value) => read(value).map(Some),
+        None => (!part.has(key)).then_some(None),
+    }
 }
 
 /// In minutes of the wall clock.
@@ -108,73 +161,44 @@ fn read_rotation(text: &str) -> Option<i64> {
     Some(number * unit).filter(|minutes| (LEAST_MINUTES..=366 * DAY).contains(minutes))
 }
 
-/// The day, 0 = Sunday, and the minute of the day; none where it is wrong.
-fn read_handoff(part: &Part<'_>, minutes: i64) -> Option<(Option<usize>, Option<u16>)> {
-    let Some(text) = part.text("handoff", HANDOFF) else { return (!part.has("handoff")).then_some((None, None)) };
+/// The day, 0 = Sunday, where there is one, and the minute of the day.
+fn read_handoff(text: &str) -> Option<(Option<usize>, u16)> {
     let (day, time) = match text.trim().split_once(' ') {
-        Some((day, time)) => (Some(day_named(day)), time.trim()),
+        Some((day, time)) => (Some(day_named(day)?), time.trim()),
         None => (None, text.trim()),
     };
-    let minute = minute_of_day(time).filter(|minute| i64::from(*minute) < DAY);
-    match (day, minute) {
-        (Some(Some(_)), Some(_)) if minutes % (7 * DAY) != 0 => {
-            part.error(part.span_of("handoff"), "only shifts of whole weeks are handed over on a day".to_owned(), HANDOFF);
-            None
-        }
-        (None, Some(minute)) => Some((None, Some(minute))),
-        (Some(Some(day)), Some(minute)) => Some((Some(day), Some(minute))),
-        _ => {
-            part.wrong("handoff", "a time of day, such as \"09:00\" or \"Mon 09:00\"", HANDOFF);
-            None
-        }
-    }
+    let minute = minute_of_day(time).filter(|minute| i64::from(*minute) < DAY)?;
+    Some((day, minute))
 }
 
 /// The moment, and the wall clock's time then; a date alone means its hand-off.
-fn read_start(part: &Part<'_>, text: &str, zone: &Zone, minute: Option<u16>) -> Option<(Time, DateTime)> {
-    let read = || {
-        if let Ok(day) = only_date(text) {
-            let local = day.to_datetime(time_of(minute.unwrap_or_default())?);
-            return Some((zone.first(local)?, local));
-        }
-        let at = moment(text, zone)?;
-        Some((at, zone.local(at)?))
-    };
-    let start = read();
-    if start.is_none() {
-        part.wrong("start", "a date or a moment", START);
+fn read_start(text: &str, zone: &Zone, minute: Option<u16>) -> Option<(Time, DateTime)> {
+    if let Ok(day) = only_date(text) {
+        let local = day.to_datetime(time_of(minute.unwrap_or_default())?);
+        return Some((zone.first(local)?, local));
     }
-    start
-}
-
-fn read_hours(part: &Part<'_>, text: &str) -> Option<Hours> {
-    let hours = Hours::parse(text);
-    if hours.is_none() {
-        let help = "write for example `hours = \"09:00-17:00\"` or `hours = \"Mon-Fri 22:00-06:00\"`";
-        part.wrong("hours", "two times of day that differ, with days before them or without", help);
-    }
-    hours
+    let at = moment(text, zone)?;
+    Some((at, zone.local(at)?))
 }
 
 /// The hand-off at or before the start.
-fn anchor(start: Option<DateTime>, (day, minute): (Option<usize>, Option<u16>), minutes: i64) -> Option<DateTime> {
+fn anchor(start: Option<DateTime>, handoff: Option<(Option<usize>, u16)>, minutes: i64) -> Option<DateTime> {
     // A Monday, where nothing says when it began.
     let from = start.unwrap_or_else(|| date(1970, 1, 5).at(23, 59, 59, 0));
-    let time = match minute {
-        Some(minute) => time_of(minute)?,
+    let time = match handoff {
+        Some((_, minute)) => time_of(minute)?,
         None if start.is_some() => from.time(),
         None => time_of(0)?,
     };
     let back = |anchor: DateTime, days: i64| anchor.checked_sub(Length::new().days(days)).ok();
     let mut anchor = from.date().to_datetime(time);
-    if let Some(day) = day {
+    if let Some((Some(day), _)) = handoff {
         let today = i64::from(anchor.weekday().to_sunday_zero_offset());
         anchor = back(anchor, (today - i64::try_from(day).ok()?).rem_euclid(7))?;
     }
     if anchor > from {
-        // Shifts of whole weeks are handed over on one day of the week: a week back; others may be on any day.
-        let whole_weeks = day.is_some() && minutes % (7 * DAY) == 0;
-        anchor = back(anchor, if whole_weeks { 7 } else { 1 })?;
+        // Shifts of whole weeks are handed over on one day of the week.
+        anchor = back(anchor, if minutes % (7 * DAY) == 0 { 7 } else { 1 })?;
     }
     Some(anchor)
 }

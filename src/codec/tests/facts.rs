@@ -18,6 +18,7 @@ fn item(incident: crate::model::Incident) -> DeskItem {
     DeskItem {
         rule: "r".to_owned(),
         event: RuleEvent::Triggered,
+        epoch: 2,
         cause: "triggered:0".to_owned(),
         at: Time(5),
         max_per_hour: Some(60),
@@ -25,6 +26,7 @@ fn item(incident: crate::model::Incident) -> DeskItem {
         digest: Some(DigestTerms { interval_minutes: 5, group: vec!["llm".to_owned()], lead: true }),
         channels: vec![channel()],
         incident: Arc::new(incident),
+        error: None,
     }
 }
 
@@ -65,6 +67,9 @@ pub fn facts() -> Vec<Fact> {
             at,
             outcome: DeskOutcome::Digested,
             actions: vec![action_id()],
+            epoch: 1,
+            error: Some("e".to_owned()),
+            detail: None,
         }),
         Fact::BudgetAsk(BudgetAsk {
             rule: rule.clone(),
@@ -75,7 +80,13 @@ pub fn facts() -> Vec<Fact> {
             max_per_hour: None,
             max_per_service_per_hour: Some(2),
         }),
-        Fact::BudgetAnswer(BudgetAnswer { incident_id: id, action: action_id(), granted: true }),
+        Fact::BudgetAnswer(BudgetAnswer {
+            rule: "r".to_owned(),
+            incident_id: id,
+            service_id: "s".to_owned(),
+            action: action_id(),
+            granted: true,
+        }),
         Fact::BudgetReturn { rule, action: action_id(), service_id },
     ]
 }

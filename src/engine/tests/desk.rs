@@ -1,0 +1,381 @@
+//! SPEC 4.7 over several shards: what the desks let through, hold back and put together. Facts travel as the inbox carries
+//! them; every shard is dropped and restored whenever something was committed.
+
+use super::*;
+use crate::model::time::{HOUR, SECOND};
+use crate::model::{Action, ActionKind, Command, Decision, Fact, IncidentCommand, RuleEvent};
+use std::collections::VecDeque;
+
+const START: Time = Time(1_768_471_200_000);
+const PARTITIONS: u32 = 4;
+
+struct World {
+    settings: Arc<Settings>,
+    rules: Rc<RuleSet>,
+    shards: Vec<Shard>,
+    logs: Vec<Vec<StateRecord>>,
+    inbox: VecDeque<(u32, Fact)>,
+    now: Time,
+    offset: i64,
+    restarts: bool,
+    actions: Vec<Action>,
+    decisions: Vec<Decision>,
+    unrouted: usize,
+}
+
+fn world(rules: &str) -> World {
+    let source = RuleSource { files: [("rules/a.rhai".to_owned(), rules.to_owned())].into() };
+    let (rules, _) = RuleSet::load(&source, &Limits { refuse_failing: false, ..Limits::default() })
+        .unwrap_or_else(|found| panic!("{found:#?}"));
+    let channel = serde_json::from_value(serde_json::json!({"type": "slack", "config": {"channel": "#ops"}})).unwrap();
+    let settings = Arc::new(Settings {
+        partitions: PARTITIONS,
+        hold: 0,
+        max_digest: 3,
+        default_channels: vec![channel],
+        ..Settings::default()
+    });
+    let rules = Rc::new(rules);
+    let shard = |partition| Shard::new(partition, Arc::clone(&settings), Rc::clone(&rules));
+    World {
+        shards: (0..PARTITIONS).map(shard).collect(),
+        logs: vec![Vec::new(); PARTITIONS as usize],
+        inbox: VecDeque::new(),
+        now: START,
+        offset: 0,
+        restarts: true,
+        actions: Vec::new(),
+        decisions: Vec::new(),
+        unrouted: 0,
+        settings,
+        rules,
+    }
+}
+
+impl World {
+    fn take(&mut self, partition: u32, out: Vec<Output>) {
+        for output in out {
+            match output {
+                Output::Action(action) => self.actions.push(action),
+                Output::Decision(decision) => self.decisions.push(decision),
+                Output::Fact { to, fact } => self.inbox.push_back((to, fact)),
+                Output::Unrouted(_) => self.unrouted += 1,
+                _ => {}
+            }
+        }
+        let at = partition as usize;
+        self.shards[at].changelog(&mut |record| self.logs[at].push(record));
+        if self.restarts {
+            let mut shard = Shard::new(partition, Arc::clone(&self.settings), Rc::clone(&self.rules));
+            for record in &self.logs[at] {
+                shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
+            }
+            shard.restored();
+            shard.hold(self.shards[at].holding);
+            self.shards[at] = shard;
+        }
+    }
+
+    fn deliver(&mut self) {
+        while let Some((to, fact)) = self.inbox.pop_front() {
+            self.give(to, Input::Fact(&fact));
+        }
+    }
+
+    fn give(&mut self, partition: u32, input: Input<'_>) {
+        let mut out = Vec::new();
+        self.shards[partition as usize].process(self.now, input, &mut out);
+        self.take(partition, out);
+    }
+
+    fn alert(&mut self, service: &str, name: &str, severity: Severity, status: AlertStatus) -> IncidentId {
+        let body = || AlertBody { title: name.to_owned(), ..AlertBody::default() };
+        let partition = crate::model::home::home(service.as_bytes(), PARTITIONS);
+        let origin = Origin { topic: Topic::Alerts, partition, offset: self.offset, index: 0 };
+        self.offset += 1;
+        let alert = Alert {
+            origin,
+            service_id: service.to_owned().into(),
+            fingerprint: Fingerprint::of_dedup_key(name),
+            severity,
+            status,
+            timestamp: self.now,
+            source: None,
+            starts_at: None,
+            current_value: CurrentValue::Absent,
+            body: &body,
+        };
+        self.give(partition, Input::Alert(&alert));
+        IncidentId::derive(partition as u16, &origin)
+    }
+
+    fn fire(&mut self, service: &str, name: &str, severity: Severity) -> IncidentId {
+        let id = self.alert(service, name, severity, AlertStatus::Firing);
+        self.deliver();
+        id
+    }
+
+    fn resolve(&mut self, service: &str, name: &str) {
+        self.alert(service, name, Severity::Low, AlertStatus::Resolved);
+        self.deliver();
+    }
+
+    fn tick(&mut self, partition: u32) {
+        let mut out = Vec::new();
+        self.shards[partition as usize].tick(self.now, &mut out);
+        if !out.is_empty() {
+            self.take(partition, out);
+        }
+    }
+
+    /// Every timer at its own time.
+    fn pass(&mut self, by: i64) {
+        let until = self.now + by;
+        self.deliver();
+        while let Some(due) = self.shards.iter().map(Shard::next_due).min().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            (0..PARTITIONS).for_each(|partition| self.tick(partition));
+            self.deliver();
+        }
+        self.now = until;
+    }
+
+    /// What was sent since the last call, as `rule event`, notices and digests with their numbers.
+    fn sent(&mut self) -> Vec<String> {
+        let actions = std::mem::take(&mut self.actions);
+        let mut ids: Vec<_> = actions.iter().map(|action| action.id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), actions.len(), "every action has an id of its own");
+        let say = |action: &Action| {
+            let (rule, event, title) = (&action.rule, action.event, &action.incident.title);
+            match &action.kind {
+                ActionKind::Notification { .. } => format!("{rule} {event} {title}"),
+                ActionKind::Notice { notice, .. } => {
+                    format!("{rule} limited {}{}", notice.held_back, if notice.ended { " in all" } else { "" })
+                }
+                ActionKind::Digest { incidents, more, .. } => {
+                    let titles: Vec<&str> = incidents.iter().map(|entry| entry.title.as_str()).collect();
+                    format!("{rule} digest {}+{more}", titles.join(","))
+                }
+                other => format!("{other:?}"),
+            }
+        };
+        actions.iter().map(say).collect()
+    }
+
+    fn last_why(&self) -> Vec<&'static str> {
+        self.decisions.last().map_or(Vec::new(), |decision| decision.verdicts.iter().map(|verdict| verdict.why.name()).collect())
+    }
+}
+
+const LOW: Severity = Severity::Low;
+const HIGH: Severity = Severity::High;
+
+#[test]
+fn a_limit_slides_over_the_whole_rule_and_says_once_an_hour_that_it_holds_back() {
+    let mut world =
+        world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 2 }, channels: [slack("#a"), email(["a@b.c"])] });"##);
+    for (service, name) in [("a", "1"), ("b", "2")] {
+        world.fire(service, name, LOW);
+    }
+    // One event counts once, however many channels.
+    assert_eq!(world.sent(), ["r triggered 1", "r triggered 1", "r triggered 2", "r triggered 2"]);
+    world.pass(30 * MINUTE);
+    world.fire("c", "3", LOW);
+    assert_eq!(world.last_why(), ["rate_limited"]);
+    world.fire("d", "4", LOW);
+    assert_eq!(world.sent(), ["r limited 1"; 2], "the first one held back says so, over the rule's channels");
+    world.pass(29 * MINUTE);
+    world.fire("e", "5", LOW);
+    assert_eq!(world.sent(), [""; 0]);
+    world.pass(2 * MINUTE);
+    world.fire("f", "6", LOW);
+    assert_eq!(world.sent(), ["r triggered 6"; 2], "the hour slides");
+    world.pass(HOUR);
+    assert_eq!(world.sent(), ["r limited 3 in all"; 2], "what was rate-limited does not act later");
+}
+
+#[test]
+fn a_limit_for_the_day_counts_beside_that_for_the_hour() {
+    let mut world =
+        world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 2, max_per_day: 3 }, channels: [slack("#a")] });"##);
+    for hour in 0..4 {
+        world.fire("a", &hour.to_string(), LOW);
+        world.pass(2 * HOUR);
+    }
+    assert_eq!(world.sent(), ["r triggered 0", "r triggered 1", "r triggered 2", "r limited 1", "r limited 1 in all"]);
+    world.pass(16 * HOUR);
+    world.fire("a", "4", LOW);
+    assert_eq!(world.sent(), ["r triggered 4"]);
+}
+
+#[test]
+fn reminders_and_resolutions_count_and_come_only_where_it_acted_on_the_trigger() {
+    let mut world = world(
+        r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 2 }, repeat_minutes: 20, send_on_resolve: true, channels: [slack("#a")] });"##,
+    );
+    world.fire("a", "1", LOW);
+    world.pass(25 * MINUTE);
+    assert_eq!(world.sent(), ["r triggered 1", "r reminder 1"]);
+    world.fire("b", "2", LOW);
+    assert_eq!(world.sent(), ["r limited 1"]);
+    world.pass(36 * MINUTE);
+    // The reminder at 40 was held back; that at 60 comes, for the trigger has left the hour.
+    assert_eq!(world.sent(), ["r reminder 1"]);
+    world.pass(30 * MINUTE);
+    world.sent();
+    world.pass(HOUR);
+    world.sent();
+    world.resolve("b", "2");
+    assert_eq!(world.sent(), [""; 0], "it did not act on the trigger of this one");
+    world.pass(0);
+    let before = world.decisions.len();
+    world.resolve("a", "1");
+    assert_eq!(world.decisions[before..].iter().filter(|decision| decision.event == RuleEvent::Resolved).count(), 1);
+}
+
+#[test]
+fn a_resolution_that_overtakes_the_answer_is_told() {
+    let mut world = world(
+        r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 9 }, send_on_resolve: true, channels: [slack("#a")] });"##,
+    );
+    world.alert("a", "1", LOW, AlertStatus::Firing);
+    world.alert("a", "1", LOW, AlertStatus::Resolved);
+    world.deliver();
+    assert_eq!(world.sent(), ["r triggered 1", "r resolved 1"]);
+}
+
+#[test]
+fn default_channels_stand_in_only_where_every_desk_says_no() {
+    let mut world = world(
+        r##"
+        notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });
+        notification(#{ name: "s", where: #{ title: "s*" }, rate_limit: #{ max_per_hour: 1 }, channels: [slack("#s")] });
+        "##,
+    );
+    world.fire("a", "1", HIGH);
+    assert_eq!((world.sent(), world.unrouted), (vec!["r triggered 1".to_owned()], 0));
+    world.fire("b", "s2", HIGH);
+    assert_eq!((world.sent(), world.unrouted), (vec!["r limited 1".to_owned(), "s triggered s2".to_owned()], 0));
+    world.fire("c", "s3", HIGH);
+    assert_eq!((world.sent(), world.unrouted), (vec!["s limited 1".to_owned(), " triggered s3".to_owned()], 1));
+    assert_eq!(world.last_why(), ["rate_limited", "acted"]);
+    world.fire("d", "4", LOW);
+    assert_eq!((world.sent(), world.unrouted), (vec![], 1), "only what is critical or high");
+}
+
+#[test]
+fn what_was_snoozed_meanwhile_goes_to_default_channels_when_that_ends() {
+    let mut world = world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });"##);
+    world.fire("a", "1", HIGH);
+    let id = world.alert("b", "2", HIGH, AlertStatus::Firing);
+    let snooze = Command::Incident { id, user: None, note: None, act: IncidentCommand::Snooze { minutes: 10 } };
+    let at = world.now;
+    world.give(u32::from(id.partition), Input::Command { command: &snooze, at });
+    world.deliver();
+    assert_eq!(world.sent(), ["r triggered 1", "r limited 1"]);
+    world.pass(11 * MINUTE);
+    assert_eq!((world.sent(), world.unrouted), (vec![" triggered 2".to_owned()], 1));
+}
+
+#[test]
+fn a_digest_has_each_incident_once_as_it_was_last() {
+    let mut world = world(
+        r##"notification(#{ name: "r", on: ["triggered", "severity_changed"], digest: #{ interval_minutes: 5 }, channels: [slack("#a"), email(["a@b.c"])] });"##,
+    );
+    world.fire("a", "1", LOW);
+    assert_eq!(world.last_why(), ["digested"]);
+    world.pass(MINUTE);
+    world.fire("b", "2", LOW);
+    world.fire("a", "1", HIGH);
+    assert_eq!((world.sent(), world.unrouted), (vec![], 0), "it is told of in the digest");
+    let opened = START;
+    world.pass(5 * MINUTE);
+    let actions = world.actions.clone();
+    assert_eq!(world.sent(), ["r digest 1,2+0"; 2], "one for each channel");
+    let ActionKind::Digest { incidents, .. } = &actions[0].kind else { panic!("{actions:?}") };
+    assert_eq!(incidents[0].severity, HIGH);
+    assert_eq!(actions[0].created_at, opened + 5 * MINUTE);
+    assert_eq!((actions[0].incident.title.as_str(), actions[0].event), ("1", RuleEvent::SeverityChanged), "the newest");
+    for name in ["3", "4", "5", "6", "7"] {
+        world.fire("a", name, LOW);
+    }
+    world.pass(5 * MINUTE);
+    assert_eq!(world.sent(), ["r digest 3,4,5+2"; 2]);
+    world.pass(HOUR);
+    assert_eq!(world.sent(), [""; 0], "an empty interval says nothing");
+}
+
+#[test]
+fn lead_sends_the_first_at_once_and_by_makes_one_digest_a_group() {
+    let mut world = world(
+        r##"notification(#{ name: "r", digest: #{ interval_minutes: 5, by: ["service_id"], lead: true }, channels: [slack("#a")] });"##,
+    );
+    for (service, name) in [("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")] {
+        world.fire(service, name, LOW);
+    }
+    assert_eq!(world.sent(), ["r triggered 1", "r triggered 2"]);
+    world.pass(5 * MINUTE);
+    assert_eq!(world.sent(), ["r digest 3,4+0"], "the group with nothing more sends none");
+    world.fire("b", "5", LOW);
+    assert_eq!(world.sent(), ["r triggered 5"], "the interval is over");
+}
+
+#[test]
+fn a_digest_that_the_limit_holds_back_gathers_on() {
+    let mut world = world(
+        r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, digest: #{ interval_minutes: 5, lead: true }, channels: [slack("#a")] });"##,
+    );
+    world.fire("a", "1", HIGH);
+    world.fire("a", "2", HIGH);
+    world.pass(10 * MINUTE);
+    assert_eq!(world.sent(), ["r triggered 1", "r limited 1"]);
+    world.fire("a", "3", HIGH);
+    world.pass(51 * MINUTE);
+    assert_eq!((world.sent(), world.unrouted), (vec!["r digest 2,3+0".to_owned()], 0));
+}
+
+#[test]
+fn a_desk_that_is_far_behind_sends_nothing_until_it_has_caught_up() {
+    let mut world = world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });"##);
+    let desk = crate::model::home::home(b"r", PARTITIONS) as usize;
+    world.shards[desk].hold(true);
+    let services = ["a", "b", "c", "d", "e", "f", "g"];
+    let elsewhere = services.iter().filter(|service| crate::model::home::home(service.as_bytes(), PARTITIONS) as usize != desk);
+    for (service, name) in elsewhere.zip(["1", "2"]) {
+        world.fire(service, name, LOW);
+    }
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [""; 0]);
+    world.shards[desk].hold(false);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), ["r triggered 1", "r limited 1"]);
+}
+
+#[test]
+fn a_desk_with_nothing_to_remember_leaves_the_changelog() {
+    let mut world = world(
+        r##"
+        notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });
+        notification(#{ name: "s", digest: #{ interval_minutes: 5 }, channels: [slack("#a")] });
+        "##,
+    );
+    world.fire("a", "1", LOW);
+    world.fire("a", "2", LOW);
+    world.pass(3 * HOUR);
+    assert!(world.sent().len() == 4);
+    let all = world.logs.iter().flatten().filter(|record| matches!(record.key[0], b'd' | b'g' | b'w'));
+    let last: BTreeMap<&[u8], bool> = all.map(|record| (record.key.as_slice(), record.value.is_some())).collect();
+    assert_eq!(last.into_iter().filter(|(_, there)| *there).count(), 0);
+}
+
+#[test]
+fn a_script_that_fails_is_told_through_the_desk_and_the_decision_says_so() {
+    let mut world = world(
+        r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, when: |i, c| i.metadata.x.y.z > 1, channels: [slack("#a")] });"##,
+    );
+    world.fire("a", "1", LOW);
+    assert_eq!(world.sent(), ["r triggered 1"]);
+    assert_eq!(world.last_why(), ["script_error"]);
+}
