@@ -95,14 +95,14 @@ fn matches(bencher: Bencher, rules: usize) {
 #[divan::bench]
 fn when(bencher: Bencher) {
     let (set, incident) = (set(1), Arc::new(incident()));
-    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    let context = Context::new(Time(0), RuleEvent::Triggered);
     bencher.bench_local(|| set.when(0, divan::black_box(&incident), &context));
 }
 
 #[divan::bench]
 fn channels(bencher: Bencher) {
     let (set, incident) = (set(1), Arc::new(incident()));
-    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    let context = Context::new(Time(0), RuleEvent::Triggered);
     bencher.bench_local(|| set.channels(0, divan::black_box(&incident), &context));
 }
 

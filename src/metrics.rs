@@ -6,6 +6,9 @@
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub const ALERTS: &str = "incidentd_alerts_total";
+pub const COMMANDS: &str = "incidentd_commands_total";
+pub const EVENTS: &str = "incidentd_events_total";
+pub const REPLIES: &str = "incidentd_replies_total";
 pub const INCIDENTS_OPEN: &str = "incidentd_incidents_open";
 pub const INCIDENTS_UNROUTED: &str = "incidentd_incidents_unrouted_total";
 pub const ACTIONS: &str = "incidentd_actions_total";
@@ -57,6 +60,24 @@ pub const TABLE: &[Metric] = &[
         Kind::Counter,
         &["outcome"],
         "Alerts read, by what became of them: created, merged, reopened, resolved, refreshed, ignored, rejected, forwarded.",
+    ),
+    metric(
+        COMMANDS,
+        Kind::Counter,
+        &["command", "outcome"],
+        "Commands read, by name and what became of them: done, ignored, refused, rejected, forwarded.",
+    ),
+    metric(
+        EVENTS,
+        Kind::Counter,
+        &["kind", "outcome"],
+        "Records of events, change or measurement, by what became of them: done, ignored, refused, rejected, forwarded.",
+    ),
+    metric(
+        REPLIES,
+        Kind::Counter,
+        &["outcome"],
+        "Records that asked for an answer: sent, or unanswerable where reply-to names no partition or request-id is missing.",
     ),
     metric(INCIDENTS_OPEN, Kind::Gauge, &["severity", "status"], "Incidents in this process's shards that are not closed."),
     metric(
@@ -166,6 +187,9 @@ fn describe() {
     }
     for outcome in ["committed", "aborted"] {
         metrics::counter!(TRANSACTIONS, "outcome" => outcome).increment(0);
+    }
+    for outcome in ["sent", "unanswerable"] {
+        metrics::counter!(REPLIES, "outcome" => outcome).increment(0);
     }
     for outcome in ["applied", "unchanged", "rejected"] {
         metrics::counter!(RULES_RELOAD, "outcome" => outcome).increment(0);

@@ -71,9 +71,9 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
 
 /// What a look at the folder led to.
 pub enum Reload {
-    /// A set that checks: its text, how many notification rules it holds, its hash, and the warnings. The loaded set itself
+    /// A set that checks: its text, how many rules of each kind it holds, its hash, and the warnings. The loaded set itself
     /// cannot leave the thread.
-    Applied { source: Arc<RuleSource>, notifications: usize, hash: String, warnings: Vec<Diagnostic> },
+    Applied { source: Arc<RuleSource>, counts: [(&'static str, usize); 3], hash: String, warnings: Vec<Diagnostic> },
     /// Asked for, and nothing differs.
     Unchanged,
     /// The old set stays. Errors, and warnings beside them.
@@ -163,7 +163,7 @@ fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, limits: Limits, first
             Ok(source) => match RuleSet::load(source, &limits) {
                 Ok((rules, warnings)) => Reload::Applied {
                     source: Arc::new(source.clone()),
-                    notifications: rules.notifications().len(),
+                    counts: rules.counts(),
                     hash: rules.hash().to_owned(),
                     warnings,
                 },

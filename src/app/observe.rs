@@ -68,12 +68,26 @@ fn count(committed: &Committed) {
     for ((rule, result), evaluations) in &committed.evaluations {
         counter!(names::RULE_EVALUATIONS, "rule" => rule_name(rule), "result" => *result).increment(*evaluations);
     }
+    for ((command, outcome), commands) in &committed.inputs.commands {
+        counter!(names::COMMANDS, "command" => named(command), "outcome" => *outcome).increment(*commands);
+    }
+    for ((kind, outcome), events) in &committed.inputs.events {
+        counter!(names::EVENTS, "kind" => named(kind), "outcome" => *outcome).increment(*events);
+    }
+    for (outcome, replies) in &committed.inputs.replies {
+        counter!(names::REPLIES, "outcome" => *outcome).increment(*replies);
+    }
     for (stage, letters) in &committed.dead_letters {
         counter!(names::DEAD_LETTERS, "stage" => *stage).increment(*letters);
     }
     for seconds in &committed.alert_to_action_seconds {
         histogram!(names::ALERT_TO_ACTION_SECONDS).record(*seconds);
     }
+}
+
+/// What could not be read has no kind.
+fn named(kind: &'static str) -> &'static str {
+    if kind.is_empty() { "unreadable" } else { kind }
 }
 
 /// An action without a rule is the doing of `rules.default_channels`.

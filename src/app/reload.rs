@@ -24,9 +24,8 @@ pub fn check(source: &RuleSource) -> Result<(), Failure> {
             for warning in &warnings {
                 tracing::warn!("rules: {}", one_line(warning));
             }
-            let notifications = rules.notifications().len();
-            loaded(notifications);
-            tracing::info!(notifications, hash = short(rules.hash()), "rules are loaded");
+            loaded(&rules.counts());
+            tracing::info!(rules = told(&rules.counts()), hash = short(rules.hash()), "rules are loaded");
             Ok(())
         }
         Err(found) => Err(Failure::Wrong(found.iter().map(|diagnostic| render(diagnostic, source)).collect())),
@@ -42,13 +41,13 @@ pub fn follow(config: &Config, first: RuleSource, shared: Arc<SharedRules>) -> R
                 tracing::info!("rules: nothing differs");
                 "unchanged"
             }
-            Reload::Applied { source, notifications, hash, warnings } => {
+            Reload::Applied { source, counts, hash, warnings } => {
                 for warning in &warnings {
                     tracing::warn!("rules: {}", one_line(warning));
                 }
                 shared.set(RuleSource::clone(&source));
-                loaded(notifications);
-                tracing::info!(notifications, hash = short(&hash), "rules are reloaded");
+                loaded(&counts);
+                tracing::info!(rules = told(&counts), hash = short(&hash), "rules are reloaded");
                 "applied"
             }
             Reload::Rejected(found) => {
@@ -64,8 +63,15 @@ pub fn follow(config: &Config, first: RuleSource, shared: Arc<SharedRules>) -> R
     .map_err(|error| Failure::Wrong(format!("the thread that follows the rules cannot start: {error}")))
 }
 
-fn loaded(notifications: usize) {
-    gauge!(names::RULES_LOADED, "kind" => "notification").set(notifications as f64);
+fn loaded(counts: &[(&'static str, usize)]) {
+    for (kind, count) in counts {
+        gauge!(names::RULES_LOADED, "kind" => *kind).set(*count as f64);
+    }
+}
+
+/// `7 notification, 1 escalation, 0 remediation`.
+fn told(counts: &[(&'static str, usize)]) -> String {
+    counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
 fn short(hash: &str) -> &str {

@@ -93,7 +93,7 @@ fn drive(
         }
     }
     if let Some(until) = until {
-        replay.run_until(until, &mut sink);
+        replay.run_until(until, &mut sink).map_err(Failure::Wrong)?;
     }
     match written.and_then(|()| output.flush()) {
         // A reader that has seen enough (`| head`) is no error.

@@ -6,6 +6,7 @@ use crate::rules::{Diagnostic, RuleSet, render};
 use crate::{rules_dir, settings};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -42,7 +43,7 @@ impl Rules {
                 "warnings": warnings,
                 "diagnostics": found.iter().map(diagnostic_json).collect::<Vec<_>>(),
                 "hash": loaded.as_ref().map(RuleSet::hash),
-                "rules": loaded.as_ref().map(|rules| json!({ "notification": rules.notifications().len() })),
+                "rules": loaded.as_ref().map(|rules| rules.counts().into_iter().collect::<BTreeMap<_, _>>()),
             }))?;
         } else {
             for diagnostic in &found {
@@ -52,7 +53,8 @@ impl Rules {
         match loaded {
             Some(rules) if check.json => drop(rules),
             Some(rules) => {
-                let counts = format!("{} files, {} notification rules", source.files.len(), rules.notifications().len());
+                let [notification, escalation, remediation] = rules.counts().map(|(kind, count)| format!("{count} {kind}"));
+                let counts = format!("{} files, {notification}, {escalation} and {remediation} rules", source.files.len());
                 print::line(format!("{}: {counts}, {warnings} warnings, no errors", check.dir.display()))?;
             }
             None => return Err(Failure::Wrong(format!("{}: {errors} errors, {warnings} warnings", check.dir.display()))),

@@ -2,7 +2,7 @@
 
 use crate::codec::incident::{Shown, fitting, json};
 use crate::model::{
-    Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, LimitNotice, Person, Remedy, RuleEvent, Time,
+    Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, LimitNotice, Person, Remedy, RuleEvent, TargetKind, Time,
 };
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ enum More<'a> {
         policy: &'a str,
         level: u32,
         repeat: u32,
-        targets: &'a [Person],
+        targets: Vec<WirePerson<'a>>,
     },
     Remediation {
         actions: &'a [Remedy],
@@ -49,6 +49,27 @@ enum More<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         approval: Option<&'a str>,
     },
+}
+
+/// What is not known of a person is left out.
+#[derive(Serialize)]
+struct WirePerson<'a> {
+    #[serde(rename = "type")]
+    kind: TargetKind,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slack: Option<&'a str>,
+}
+
+impl<'a> From<&'a Person> for WirePerson<'a> {
+    fn from(it: &'a Person) -> Self {
+        let (email, phone, slack) = (it.email.as_deref(), it.phone.as_deref(), it.slack.as_deref());
+        WirePerson { kind: it.kind, id: &it.id, email, phone, slack }
+    }
 }
 
 fn is_zero(more: &u64) -> bool {
@@ -64,6 +85,7 @@ fn more(kind: &ActionKind) -> More<'_> {
             More::Digest { channel, incidents, incident_ids, more: *more }
         }
         ActionKind::Escalation { policy, level, repeat, targets } => {
+            let targets = targets.iter().map(WirePerson::from).collect();
             More::Escalation { policy, level: *level, repeat: *repeat, targets }
         }
         ActionKind::Remediation { actions, attempt, verify_until, approval } => {

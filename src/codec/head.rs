@@ -7,7 +7,7 @@ use crate::model::{Alert, AlertBody, AlertStatus, CurrentValue, Environment, Fin
 use std::borrow::Cow;
 
 /// How far an alert's own time may run ahead of its record's (SPEC 4).
-const AHEAD: i64 = 5 * MINUTE;
+pub const AHEAD: i64 = 5 * MINUTE;
 
 /// After defaults, aliases and scoring; an empty string is a missing one.
 pub struct Head<'a> {

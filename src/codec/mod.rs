@@ -2,6 +2,7 @@
 //!
 //! Reading: [`read_alerts`] finds out what a record of `alerts` is (`shape`), and hands each alert in it on: a plain one by
 //! `quick` (parsed in place, the hot path) or, in any doubt, by `native`; Alertmanager's by `alertmanager` and `recorder`.
+//! [`read_command`] and [`read_event`] read the two other inputs, [`read_fact`] what shards tell each other.
 //! Writing: one file a record, and `output` sends each to its topic.
 //!
 //! Invariant: pure. No input makes it panic, recurse without limit or allocate more than a small multiple of the record.
@@ -9,9 +10,13 @@
 mod action;
 mod alertmanager;
 pub mod aliases;
+mod command;
 mod dead_letter;
 mod decision;
 mod depth;
+mod event;
+mod fact;
+mod fields;
 mod found;
 mod head;
 mod incident;
@@ -21,15 +26,21 @@ mod output;
 mod quick;
 mod read;
 mod recorder;
+mod reply;
 mod schema;
 mod settings;
 mod shape;
+mod silence;
 #[cfg(test)]
 mod tests;
 
+pub use command::{COMMANDS, read_command};
 pub use dead_letter::{DeadLetter, dead_letter};
+pub use event::read_event;
+pub use fact::{FACT, read_fact};
 pub use incident::read_incident;
 pub use output::{OutRecord, write_output};
 pub use read::{AlertRecord, Form, Item, read_alerts};
+pub use reply::{REPLY_TO, REQUEST_ID, Reply, reply};
 pub use schema::{SCHEMAS, schema};
 pub use settings::Settings;

@@ -15,6 +15,7 @@ use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
 use crate::engine::store::Store;
 use crate::model::{IncidentId, Severity, Status, Time};
+use crate::rules::Dependencies;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -201,6 +202,8 @@ impl Shard {
         self.schedule_all();
         if self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.ask_all();
+            // Which dependencies were in force before is not known.
+            self.review(&Dependencies::default());
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::engine::Outcome;
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::model::time::DAY;
-use crate::model::{EventBody, ServiceContext, ServiceEvent, Time};
+use crate::model::{EventBody, Incident, RuleEvent, ServiceContext, ServiceEvent, Time};
+use crate::rules::Context;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -78,9 +79,13 @@ impl Shard {
         Outcome::Done(None)
     }
 
-    /// What closures may ask of a service.
-    pub(super) fn context_of(&self, service_id: &str) -> Rc<ServiceContext> {
-        self.contexts.get(service_id).cloned().unwrap_or_default()
+    /// What closures may ask.
+    pub(super) fn context(&self, incident: &Incident, now: Time, event: RuleEvent) -> Context {
+        Context {
+            service: self.contexts.get(&incident.service_id).cloned().unwrap_or_default(),
+            open_incidents: self.store.firing_of(&incident.service_id),
+            ..Context::new(now, event)
+        }
     }
 
     /// `metadata.recent_changes`: the last 5 of the 24 hours before `at`, newest first; `None` without any.

@@ -250,7 +250,9 @@ impl Shard {
         if let Some(changes) = self.recent_changes(&full.incident.service_id, at) {
             full.incident.metadata.0.insert("recent_changes".to_owned(), changes);
         }
-        self.link_new(&mut full, now, step);
+        if !overflow {
+            self.link_new(&mut full, now, step);
+        }
         full.incident.silenced_by = self.silences.matching(&full.incident, now);
         let held = self.settings.hold > 0 && !self.rules.dependencies().upstreams(&full.incident.service_id).is_empty();
         let snapshot = full.publish(now, step);

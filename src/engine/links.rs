@@ -2,7 +2,7 @@
 //!
 //! A link follows from the facts known, never from the order in which they came: it is worked out anew whenever one comes.
 
-use crate::engine::entry::{Entry, Full, Slot, kin};
+use crate::engine::entry::{Entry, Full, Slot, half, kin};
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::engine::upstreams::{WINDOW, active_at};
@@ -57,7 +57,8 @@ impl Shard {
         let before = (full.incident.parent_incident_id, full.incident.suppressed, full.book.link.clone());
         let grace = self.settings.orphan_grace;
         let mut release_at = None;
-        full.incident.suppressed = match full.book.link.root {
+        let fires = full.incident.status.fires();
+        let suppressed = match full.book.link.root {
             Some(root) => match self.store.find_id(root).and_then(|slot| self.store.get(slot)) {
                 Some(entry) if entry.status.fires() => of_entry(entry).may_suppress(full),
                 // Gone or resolved: released after the grace.
@@ -88,7 +89,11 @@ impl Shard {
                 }
             },
         };
-        full.book.link.release_at = release_at;
+        // Of one that fires no more the link is history.
+        if fires {
+            full.incident.suppressed = suppressed;
+        }
+        full.book.link.release_at = release_at.filter(|_| fires);
         before != (full.incident.parent_incident_id, full.incident.suppressed, full.book.link.clone())
     }
 
@@ -123,28 +128,27 @@ impl Shard {
     /// Incidents of the same service with like symptoms, the newest first.
     fn find_related(&self, full: &mut Full, step: &mut Step<'_, '_>) {
         let own = kin(&full.incident);
+        let identity = half(&full.incident.fingerprint.0);
         let (service_id, at, environment) = (&full.incident.service_id, full.incident.first_seen_at, full.incident.environment);
         let most = self.settings.max_related;
         let mut found = Vec::new();
-        let mut more = 0;
         for (slot, entry) in self.store.around(service_id, at + -WINDOW, at + WINDOW).rev() {
-            if !is_active(entry.status) {
+            // Of a pair with the same identity one is the other's duplicate.
+            if !is_active(entry.status) || entry.fingerprint == identity {
                 continue;
             }
             let score = similarity(own, environment, entry);
             if score <= SIMILAR {
                 continue;
             }
-            if found.len() == most {
-                more += 1;
+            found.push((slot, entry.id, score));
+            if found.len() >= most {
                 break;
             }
-            found.push((slot, entry.id, score));
         }
         let incident = &mut full.incident;
         let Some(&(_, newest, score)) = found.first() else { return };
         incident.related_incident_ids = found.iter().map(|(_, id, _)| *id).collect();
-        incident.related_more = more;
         if incident.correlation.is_none() {
             let reason = format!("High similarity score: {score:.2}");
             let details = json!({ "type": "related", "incident_id": newest.to_string(), "confidence": score, "reason": &reason });
@@ -159,9 +163,18 @@ impl Shard {
     pub(super) fn relink(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
         let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        let shown = (full.incident.parent_incident_id, full.incident.suppressed);
         if self.link(&mut full, now) {
-            self.after_mute(&mut full, was, now, now, step);
-            self.save(Some(slot), full, now, step);
+            if shown != (full.incident.parent_incident_id, full.incident.suppressed) {
+                self.after_mute(&mut full, was, now, now, step);
+            }
+            return self.save(Some(slot), full, now, step);
+        }
+        // After a reload other services may depend on its own.
+        let announced = full.book.announced.clone();
+        self.announce(&mut full, now, step);
+        if full.book.announced != announced {
+            step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
         }
     }
 

@@ -1,16 +1,12 @@
 //! Who is told: notification rules against one event of one incident, and the decision that says why (SPEC 4.7, 3.6).
 
-use crate::engine::book::{Asked, Reminder, rule_key};
+use crate::engine::book::{Reminder, rule_key};
 use crate::engine::entry::Full;
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
-use crate::model::home::home;
 use crate::model::time::MINUTE;
-use crate::model::{
-    Action, ActionId, ActionKind, Channel, Decision, DeskItem, DigestTerms, EventSet, Fact, Incident, Output, RuleEvent, Time,
-    Verdict, Why,
-};
-use crate::rules::{Context, NotificationRule, wants_resolution};
+use crate::model::{Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why};
+use crate::rules::{NotificationRule, wants_resolution};
 use std::sync::Arc;
 
 /// One event and when: `at` is the actions' `created_at` (a timer's due time), `now` wall time.
@@ -176,7 +172,7 @@ impl Shard {
         }
         let mut verdict =
             Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-        let context = Context { now: telling.occasion.now, event };
+        let context = self.context(telling.snapshot, telling.occasion.now, event);
         if !rule.enabled {
             verdict.why = Why::Disabled;
         } else if let Some(mute) = telling.mute {
@@ -230,47 +226,6 @@ impl Shard {
         let acted = !verdict.actions.is_empty();
         telling.said.verdicts.push(verdict);
         acted
-    }
-
-    /// To the desk at the home of the rule's name, also where that is here. `follows`: on entering, what its acting brings.
-    #[allow(clippy::too_many_arguments, reason = "what the rule said, used in two places")]
-    fn ask_desk(
-        &self,
-        rule: &NotificationRule,
-        full: &mut Full,
-        telling: &Telling<'_>,
-        channels: Vec<Channel>,
-        error: Option<String>,
-        follows: Option<(Option<u64>, bool)>,
-        step: &mut Step<'_, '_>,
-    ) {
-        let (occasion, snapshot) = (telling.occasion, telling.snapshot);
-        let cause = cause(occasion, full.book.epoch, snapshot);
-        if follows.is_some() || must_reach_somebody(occasion.event) {
-            let (repeat_minutes, tells_on_resolve) = follows.unwrap_or_default();
-            let (rule, cause) = (rule.name.clone(), cause.clone());
-            full.book.asked.push(Asked { rule, cause, repeat_minutes, tells_on_resolve, only_hope: false });
-        }
-        let limit = rule.rate_limit;
-        let item = DeskItem {
-            rule: rule.name.clone(),
-            event: occasion.event,
-            epoch: full.book.epoch,
-            cause,
-            at: occasion.at,
-            max_per_hour: limit.and_then(|limit| limit.max_per_hour),
-            max_per_day: limit.and_then(|limit| limit.max_per_day),
-            digest: rule.digest.as_ref().map(|digest| DigestTerms {
-                interval_minutes: digest.interval_minutes,
-                group: digest.by.iter().map(|field| value_of(field, snapshot)).collect(),
-                lead: digest.lead,
-            }),
-            channels,
-            incident: Arc::clone(snapshot),
-            error,
-        };
-        let to = home(rule.name.as_bytes(), self.settings.partitions);
-        step.outputs.push(Output::Fact { to, fact: Fact::Item(Box::new(item)) });
     }
 
     /// Nobody else was reached.
@@ -357,7 +312,7 @@ impl Shard {
             if let Some(mute) = mute {
                 verdict.why = mute;
             } else {
-                let context = Context { now, event: RuleEvent::Reminder };
+                let context = self.context(&snapshot, now, RuleEvent::Reminder);
                 let channels =
                     self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
                 if rule.rate_limit.is_some() || rule.digest.is_some() {
@@ -383,24 +338,12 @@ impl Shard {
 }
 
 /// What stands in the action's id for the event: no two events of an incident share it.
-fn cause(occasion: Occasion, epoch: u32, snapshot: &Incident) -> String {
+pub(super) fn cause(occasion: Occasion, epoch: u32, snapshot: &Incident) -> String {
     let Occasion { event, at, .. } = occasion;
     match event {
         RuleEvent::Occurrence => format!("{event}:{epoch}:{}", snapshot.occurrence_count),
         RuleEvent::SeverityChanged => format!("{event}:{epoch}:{}", snapshot.severity),
         RuleEvent::Reminder => format!("{event}:{epoch}:{}", at.0),
         _ => format!("{event}:{epoch}"),
-    }
-}
-
-/// What a digest's `by` names: a field, or `labels.` and a label's name; a label that is not there is empty.
-fn value_of(field: &str, incident: &Incident) -> String {
-    match field {
-        "service_id" => incident.service_id.clone(),
-        "severity" => incident.severity.name().to_owned(),
-        "category" => incident.category.clone(),
-        "environment" => incident.environment.name().to_owned(),
-        "title" => incident.title.clone(),
-        _ => field.strip_prefix("labels.").and_then(|label| incident.labels.get(label)).unwrap_or_default().to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::timers::Timers;
 use crate::engine::upstreams::{Upstreams, WINDOW};
 use crate::engine::{Input, Outcome, Settings};
 use crate::model::{Output, Severity, Status, Time, Upstream};
-use crate::rules::RuleSet;
+use crate::rules::{Dependencies, RuleSet};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -43,6 +43,8 @@ pub struct Shard {
     pub(super) sides: BTreeSet<Side>,
     /// Incidents whose links others' changes may have changed.
     recheck: Vec<Slot>,
+    /// Incidents whose dependencies a reload has changed.
+    review: Vec<Slot>,
     /// A silence was changed while it was in force.
     pub(super) judge: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
@@ -72,6 +74,7 @@ impl Shard {
             desks: Desks::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
+            review: Vec::new(),
             judge: false,
             holding: false,
             logged_rules: None,
@@ -134,12 +137,14 @@ impl Shard {
                 Change::Related { slot, id } => {
                     let most = self.settings.max_related as u32;
                     let Some(entry) = self.store.get_mut(slot) else { continue };
-                    if entry.traits.related < most {
+                    entry.counts.related += 1;
+                    // Past the limit it is only counted, and shown when something else is.
+                    let listed = entry.counts.related <= most;
+                    if listed {
                         entry.related.get_or_insert_default().push(id);
                         entry.counts.unpublished = true;
                     }
-                    entry.traits.related += 1;
-                    self.touch(slot, Dirty::Snapshot);
+                    self.touch(slot, if listed { Dirty::Snapshot } else { Dirty::Counts });
                 }
                 Change::Silence(silence) => {
                     self.judge = true;
@@ -231,6 +236,12 @@ impl Shard {
             return;
         }
         self.silences_due(now, out);
+        for slot in std::mem::take(&mut self.review) {
+            let mut step = Step::new(out);
+            self.relink(now, slot, &mut step);
+            self.apply(step.changes);
+            self.follow(now, out);
+        }
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(now, &mut due);
         let mut ordered: SmallVec<[_; 8]> = SmallVec::new();
@@ -294,7 +305,7 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if self.judge || self.desks.waits() {
+        if self.judge || self.desks.waits() || !self.review.is_empty() {
             return Time(i64::MIN);
         }
         let others = [
@@ -310,10 +321,26 @@ impl Shard {
         self.timers.len() + self.closed.len()
     }
 
-    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence.
+    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence, and where
+    /// the dependencies have changed, what hangs on what is worked out anew at the next tick.
     pub fn set_rules(&mut self, rules: Rc<RuleSet>) {
+        let before = Rc::clone(self.rules.dependencies());
         self.take_rules(rules);
         self.ask_all();
+        if before != *self.rules.dependencies() {
+            self.review(&before);
+        }
+    }
+
+    /// Marks every incident whose service has, or had before, a place in the dependencies.
+    pub(super) fn review(&mut self, before: &Dependencies) {
+        let now = Rc::clone(self.rules.dependencies());
+        let knows = |all: &Dependencies, service: &str| !all.upstreams(service).is_empty() || !all.dependents(service).is_empty();
+        let concerned = |entry: &Entry| {
+            let service = self.store.name_of(entry);
+            knows(before, service) || knows(&now, service)
+        };
+        self.review = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot).collect();
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {

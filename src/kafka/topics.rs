@@ -52,6 +52,8 @@ pub struct Layout {
     pub alerts: u32,
     pub commands: u32,
     pub events: u32,
+    /// Where a record may ask to be answered.
+    pub replies: u32,
 }
 
 /// Every topic. Retention in broker terms; what the broker's defaults say well is left to them.
@@ -202,7 +204,7 @@ impl Observer {
                 )));
             }
         }
-        for name in [&names.notifications, &names.escalations, &names.remediations, &names.dead_letters] {
+        for name in [&names.notifications, &names.escalations, &names.remediations, &names.silences, &names.dead_letters] {
             count(name)?;
         }
         Ok(Layout {
@@ -210,6 +212,7 @@ impl Observer {
             alerts: count(&names.alerts)?,
             commands: count(&names.commands)?,
             events: count(&names.events)?,
+            replies: count(&names.replies)?,
         })
     }
 

@@ -52,11 +52,41 @@ pub enum RemediationOutcome {
 }
 
 impl Command {
+    /// As a record has it in `command`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Silence(_) => "silence",
+            Command::ExpireSilence { .. } => "expire_silence",
+            Command::Incident { act, .. } => act.name(),
+        }
+    }
+
     /// The partition whose shard it is for (SPEC 2, «Home»).
     pub fn home(&self, partitions: u32) -> u32 {
         match self {
             Command::Incident { id, .. } => u32::from(id.partition),
             Command::Silence(Silence { id, .. }) | Command::ExpireSilence { id, .. } => home::home(id.as_bytes(), partitions),
+        }
+    }
+}
+
+impl IncidentCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            IncidentCommand::Acknowledge => "acknowledge",
+            IncidentCommand::Investigate => "investigate",
+            IncidentCommand::Identify => "identify",
+            IncidentCommand::Resolve { .. } => "resolve",
+            IncidentCommand::Close => "close",
+            IncidentCommand::Reopen => "reopen",
+            IncidentCommand::Assign { .. } => "assign",
+            IncidentCommand::Note => "note",
+            IncidentCommand::Snooze { .. } => "snooze",
+            IncidentCommand::Escalate => "escalate",
+            IncidentCommand::ApproveRemediation => "approve_remediation",
+            IncidentCommand::RejectRemediation => "reject_remediation",
+            IncidentCommand::RemediationResult { .. } => "remediation_result",
+            IncidentCommand::DeliveryReceipt { .. } => "delivery_receipt",
         }
     }
 }

@@ -39,7 +39,7 @@ pub use policy::{BusinessHours, Level, Person, Repeat, Target, TargetKind};
 pub use remedy::Remedy;
 pub use service::{Change, EventBody, Measurement, ServiceContext, ServiceEvent};
 pub use severity::Severity;
-pub use silence::{Matcher, Silence};
+pub use silence::{Matcher, Silence, Test};
 pub use status::Status;
 pub use text::{Labels, Metadata};
 pub use time::Time;

@@ -10,6 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone(TimeZone);
 
+impl Default for Zone {
+    fn default() -> Zone {
+        Zone(TimeZone::UTC)
+    }
+}
+
 impl Zone {
     /// By its IANA name, such as `Europe/Berlin`, in any letter case.
     pub fn named(name: &str) -> Option<Zone> {

@@ -1,6 +1,7 @@
 //! One line of a replay's input: an alert, a record of a named topic, or time that passes (SPEC 5).
 
-use crate::model::{Time, Topic, time::Millis};
+use crate::codec;
+use crate::model::{Time, Topic, home::home, time::Millis};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -57,7 +58,9 @@ impl<'a> Line<'a> {
                     .find(|topic| topic.name() == name)
                     .ok_or_else(|| format!("topic: `{name}` is no input: there are `alerts`, `commands` and `events`"))?;
                 let value = bytes(value);
-                let at = at.or_else(|| value.as_deref().and_then(timestamp_of));
+                // A command has no time of its own: it comes when it comes.
+                let own = || value.as_deref().filter(|_| topic != Topic::Commands).and_then(timestamp_of);
+                let at = at.or_else(own);
                 return Ok(Line::Record { topic, key: fields.key.and_then(bytes), value, at });
             }
         }
@@ -95,8 +98,17 @@ fn timestamp_of(value: &[u8]) -> Option<Time> {
     fields.timestamp.and_then(text).and_then(|at| parse_moment(&at))
 }
 
-/// The `service_id` of an alert, if it is one.
-pub fn service_of(value: &[u8]) -> Option<String> {
+/// Where a record that has no key belongs; the first partition where it does not say.
+pub fn home_of(topic: Topic, value: Option<&[u8]>, partitions: u32, settings: &codec::Settings) -> u32 {
+    if topic == Topic::Commands {
+        let command = codec::read_command(value, Time(0), settings).ok();
+        return command.map(|command| command.home(partitions)).filter(|home| *home < partitions).unwrap_or(0);
+    }
+    value.and_then(service_of).map_or(0, |service| home(service.as_bytes(), partitions))
+}
+
+/// The `service_id` of an alert or an event, if it is one.
+fn service_of(value: &[u8]) -> Option<String> {
     let fields = serde_json::from_slice::<Fields<'_>>(value).ok()?;
     serde_json::from_str(fields.service_id?.get()).ok()
 }

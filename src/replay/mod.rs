@@ -1,4 +1,4 @@
-//! The engine over an in-memory log: what a history of alerts would have produced (SPEC 5, `incidentd replay`).
+//! The engine over an in-memory log: what a history of records would have produced (SPEC 5, `incidentd replay`).
 //!
 //! Both clocks come from the records: wall time is a line's `at` (its alert's timestamp where it says none), never goes
 //! back, and timers run at their due times in between. Nothing here reads the machine's clock, so the same lines give the
@@ -6,17 +6,25 @@
 
 mod line;
 mod log;
+mod said;
+mod take;
 
 pub use line::{Line, parse_moment};
 
-use crate::codec::{self, AlertRecord, Item, OutRecord};
-use crate::engine::{self, Input, Outcome, Shard};
+use crate::codec::{self, OutRecord};
+use crate::engine::{self, Shard};
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home::home};
 use crate::rules::{Diagnostic, Limits, RuleSet, RuleSource};
 use log::StateLog;
-use std::collections::BTreeMap;
+use said::{Named, Said};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use take::{Letter, Outgoing, Pending, Shards, Taken};
+
+/// So often shards may answer each other, or a timer be due again, without time passing.
+const ROUNDS: u32 = 10_000;
 
 /// What goes wrong after every line; the committed output must be the same whatever it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,19 +56,12 @@ pub struct Replay {
     now: Time,
     shards: BTreeMap<u32, Shard>,
     states: BTreeMap<u32, StateLog>,
+    /// What stands in the inboxes, each with its partition, in the order in which it was written.
+    inbox: VecDeque<(u32, Letter)>,
     /// The next offset of each partition of each input topic.
     offsets: BTreeMap<(Topic, u32), i64>,
+    said: Said,
     pub outcomes: Outcomes,
-}
-
-/// What one transaction would have written, before it is committed.
-#[derive(Default)]
-struct Pending {
-    outputs: Vec<Output>,
-    rejected: Vec<OutRecord>,
-    outcomes: Outcomes,
-    /// Positions in `outputs` where each rejected record belongs.
-    rejected_at: Vec<usize>,
 }
 
 impl Replay {
@@ -73,7 +74,9 @@ impl Replay {
             now: Time(0),
             shards: BTreeMap::new(),
             states: BTreeMap::new(),
+            inbox: VecDeque::new(),
             offsets: BTreeMap::new(),
+            said: Said::default(),
             outcomes: Outcomes::new(),
         }
     }
@@ -89,102 +92,90 @@ impl Replay {
             Line::Advance(by) => self.run_until(self.now + by, sink),
             Line::Record { topic, key, value, at } => {
                 let at = at.unwrap_or(self.now);
-                self.run_until(at, sink);
-                self.record(topic, key.as_deref(), value.as_deref(), at, sink);
+                self.run_until(at, sink)?;
+                self.record(topic, key.as_deref(), value, at, sink)?;
+                // Whatever is due at this very moment is due, also where no further line comes.
+                self.run_until(self.now, sink)
             }
         }
-        Ok(())
     }
 
     /// Lets time pass: every timer up to `until` runs at its own time.
-    pub fn run_until(&mut self, until: Time, sink: &mut dyn FnMut(Produced)) {
+    pub fn run_until(&mut self, until: Time, sink: &mut dyn FnMut(Produced)) -> Result<(), String> {
+        let mut idle = 0;
         while let Some(due) = self.shards.values().map(Shard::next_due).min().filter(|due| *due <= until) {
+            idle = if due > self.now { 0 } else { idle + 1 };
+            if idle > ROUNDS {
+                return Err(format!("after {ROUNDS} looks a timer is still due at {}: a fault of incidentd", self.now));
+            }
             self.now = self.now.max(due);
             let now = self.now;
-            self.transaction(sink, &mut |replay, pending| {
-                for shard in replay.shards.values_mut() {
-                    shard.tick(now, &mut pending.outputs);
+            self.transaction(sink, &mut |shards, pending| {
+                for shard in shards.held() {
+                    shard.tick(now, &mut pending.said);
+                    pending.hear();
                 }
             });
+            self.exchange(sink)?;
         }
         self.now = self.now.max(until);
+        Ok(())
     }
 
-    fn record(&mut self, topic: Topic, key: Option<&[u8]>, value: Option<&[u8]>, at: Time, sink: &mut dyn FnMut(Produced)) {
+    fn record(
+        &mut self,
+        topic: Topic,
+        key: Option<&[u8]>,
+        value: Option<Cow<'_, [u8]>>,
+        at: Time,
+        sink: &mut dyn FnMut(Produced),
+    ) -> Result<(), String> {
+        let (value, unknown) = match (topic, value) {
+            (Topic::Commands, Some(value)) => match self.said.name(value) {
+                Named::Command(value) => (Some(value), None),
+                Named::Nothing { value, reason } => (Some(value), Some(reason)),
+                Named::Ignored => return Ok(()),
+            },
+            (_, value) => (value, None),
+        };
+        // Without a key its home: where a producer that knows the contract puts it.
         let partitions = self.settings.partitions;
-        // Without a key the home of the first alert in it: where a producer that knows the contract puts it.
         let partition = match key {
             Some(key) => home(key, partitions),
-            None => value.and_then(line::service_of).map_or(0, |service| home(service.as_bytes(), partitions)),
+            None => line::home_of(topic, value.as_deref(), partitions, &self.codec),
         };
         let next = self.offsets.entry((topic, partition)).or_insert(0);
         let origin = Origin { topic, partition, offset: *next, index: 0 };
         *next += 1;
+        let input = Taken { origin, time: at, key: key.map(<[u8]>::to_vec), value: value.map(Cow::into_owned) };
         let now = self.now;
-        self.transaction(sink, &mut |replay, pending| {
-            if topic != Topic::Alerts {
-                let reason = format!("`{}` is not read by this version", topic.name());
-                let stage = if topic == Topic::Commands { "command" } else { "event" };
-                return replay.reject(&origin, key, value, stage, &reason, pending);
-            }
-            let Replay { codec, settings, rules, shards, .. } = replay;
-            let mut rejected = Vec::new();
-            codec::read_alerts(&AlertRecord { origin, time: at, value, form: None }, codec, &mut |item| match item {
-                Item::Alert { alert, .. } => {
-                    let home = home(alert.service_id.as_bytes(), partitions);
-                    let shard = shards.entry(home).or_insert_with(|| Shard::new(home, Arc::clone(settings), Rc::clone(rules)));
-                    let Outcome::Alert { outcome, .. } = shard.process(now, Input::Alert(alert), &mut pending.outputs) else {
-                        return;
-                    };
-                    *pending.outcomes.entry(outcome).or_default() += 1;
-                }
-                Item::Rejected { index, reason, bytes } => rejected.push((index, reason, bytes.to_vec(), pending.outputs.len())),
-                Item::Ignored => *pending.outcomes.entry(AlertOutcome::Ignored).or_default() += 1,
-            });
-            for (index, reason, bytes, at) in rejected {
-                replay.reject(&Origin { index, ..origin }, key, value.map(|_| bytes.as_slice()), "decode", &reason, pending);
-                if let Some(place) = pending.rejected_at.last_mut() {
-                    *place = at;
-                }
-            }
+        self.transaction(sink, &mut |shards, pending| match &unknown {
+            Some(reason) => shards.bury(&input, "command", reason, pending),
+            None => shards.take(now, partition, &input, pending),
         });
+        self.exchange(sink)
     }
 
-    fn reject(
-        &self,
-        origin: &Origin,
-        key: Option<&[u8]>,
-        bytes: Option<&[u8]>,
-        stage: &str,
-        reason: &str,
-        pending: &mut Pending,
-    ) {
-        pending.rejected.push(codec::dead_letter(
-            &codec::DeadLetter {
-                topic: origin.topic.name(),
-                partition: origin.partition,
-                offset: origin.offset,
-                index: origin.index,
-                stage,
-                reason,
-                key,
-                value: bytes,
-                headers: &[],
-            },
-            &self.codec,
-        ));
-        pending.rejected_at.push(pending.outputs.len());
-        *pending.outcomes.entry(AlertOutcome::Rejected).or_default() += 1;
+    /// Takes all records of the inboxes, each in a transaction of its own, and what those lead to.
+    fn exchange(&mut self, sink: &mut dyn FnMut(Produced)) -> Result<(), String> {
+        let now = self.now;
+        for _ in 0..ROUNDS {
+            if self.inbox.is_empty() {
+                return Ok(());
+            }
+            for (partition, letter) in std::mem::take(&mut self.inbox) {
+                self.transaction(sink, &mut |shards, pending| shards.open(now, partition, &letter, pending));
+            }
+        }
+        Err(format!("after {ROUNDS} rounds the shards still have things to tell each other: a fault of incidentd"))
     }
 
     /// Works, perhaps fails, works again, and commits.
-    fn transaction(&mut self, sink: &mut dyn FnMut(Produced), work: &mut dyn FnMut(&mut Replay, &mut Pending)) {
-        let mut pending = Pending::default();
-        work(self, &mut pending);
+    fn transaction(&mut self, sink: &mut dyn FnMut(Produced), work: &mut dyn FnMut(&mut Shards<'_>, &mut Pending)) {
+        let mut pending = self.work(work);
         if self.fault == Fault::AbortEachOnce {
             self.restart();
-            pending = Pending::default();
-            work(self, &mut pending);
+            pending = self.work(work);
         }
         for (partition, shard) in &mut self.shards {
             let state = self.states.entry(*partition).or_default();
@@ -194,23 +185,42 @@ impl Replay {
             shard.changelog(&mut |record| state.append(record));
         }
         // A look at timers of which none was due yet commits nothing.
-        let committed = !pending.outputs.is_empty() || !pending.outcomes.is_empty();
+        let committed = !pending.results.is_empty() || pending.worked;
         for (outcome, count) in pending.outcomes {
             *self.outcomes.entry(outcome).or_default() += count;
         }
-        let mut rejected = pending.rejected.into_iter().zip(pending.rejected_at).peekable();
-        for (at, output) in pending.outputs.iter().enumerate() {
-            while let Some((record, _)) = rejected.next_if(|(_, place)| *place <= at) {
-                sink(Produced { at: self.now, record });
-            }
-            if let Some(record) = codec::write_output(output, &self.codec) {
+        for result in pending.results {
+            let record = match result {
+                Outgoing::Letter { to, letter } => {
+                    self.inbox.push_back((to, letter));
+                    continue;
+                }
+                Outgoing::Buried(record) => Some(record),
+                Outgoing::Said(Output::Fact { to, fact }) => {
+                    // As bytes: what does not survive the inbox shall not survive it here.
+                    let record = codec::write_output(&Output::Fact { to, fact }, &self.codec);
+                    self.inbox.extend(record.map(|record| (to, Letter::Fact(record))));
+                    continue;
+                }
+                Outgoing::Said(output) => {
+                    self.said.hear(&output);
+                    codec::write_output(&output, &self.codec)
+                }
+            };
+            if let Some(record) = record {
                 sink(Produced { at: self.now, record });
             }
         }
-        rejected.for_each(|(record, _)| sink(Produced { at: self.now, record }));
         if self.fault == Fault::RestartAfterEach && committed {
             self.restart();
         }
+    }
+
+    fn work(&mut self, work: &mut dyn FnMut(&mut Shards<'_>, &mut Pending)) -> Pending {
+        let mut pending = Pending::default();
+        let Replay { codec, settings, rules, shards, .. } = self;
+        work(&mut Shards { codec, settings, rules, shards }, &mut pending);
+        pending
     }
 
     /// Drops every shard and restores it from what was committed.

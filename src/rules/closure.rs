@@ -1,13 +1,14 @@
 //! A rule's closure: found sound at load, called with the incident at run time.
 
-use crate::model::Channel;
-use crate::rules::channel::{self, described};
+use crate::rules::channel::described;
 use crate::rules::diagnostic::{Place, ScriptError};
+use crate::rules::kind::Kind;
+use crate::rules::matcher::Where;
 use crate::rules::meter::{Meter, detach};
 use crate::rules::sandbox::{LibraryFunctions, explain};
-use crate::rules::view::View;
-use crate::rules::{Context, NotificationRule};
+use crate::rules::view::{ContextView, View};
 use rhai::{AST, Array, Dynamic, Engine, FnPtr};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -45,10 +46,28 @@ pub(super) struct Runner<'a> {
     pub library: &'a LibraryFunctions,
     pub operations: u64,
     pub wall: u64,
+    /// How long closures took, in seconds, where there is a clock.
+    pub timings: Option<(fn() -> u64, &'a RefCell<Vec<f64>>)>,
+}
+
+/// As many are kept between two looks at them.
+const MOST_TIMINGS: usize = 1_000;
+
+impl Runner<'_> {
+    pub fn timed<T>(&self, run: impl FnOnce() -> T) -> T {
+        let Some((clock, timings)) = self.timings else { return run() };
+        let began = clock();
+        let result = run();
+        let mut timings = timings.borrow_mut();
+        if timings.len() < MOST_TIMINGS {
+            timings.push(clock().saturating_sub(began) as f64 / 1e6);
+        }
+        result
+    }
 }
 
 impl Closure {
-    /// `key` is for the message: `when` or `channels`.
+    /// `key` is for the message: `when`, `channels`, `levels` or `actions`.
     pub fn new(key: &str, function: &FnPtr, file: &FileFunctions, place: Place) -> Result<Closure, String> {
         let Some(function) = detach(&Dynamic::from(function.clone()), 0)?.try_cast::<FnPtr>() else {
             return Err(format!("`{key}` must be a closure"));
@@ -67,7 +86,7 @@ impl Closure {
     }
 
     /// Its value, alone: nothing in it is shared with the script any more.
-    fn call(&self, runner: &Runner<'_>, view: View, context: &Context) -> Result<Dynamic, ScriptError> {
+    fn call(&self, runner: &Runner<'_>, view: View, context: &ContextView) -> Result<Dynamic, ScriptError> {
         runner.meter.start(runner.operations, runner.wall);
         let call = || match self.takes_context {
             true => self.function.call::<Dynamic>(runner.engine, &self.functions, (view, context.clone())),
@@ -87,19 +106,25 @@ impl Closure {
         }
     }
 
-    pub fn truth(&self, runner: &Runner<'_>, view: View, context: &Context) -> Result<bool, ScriptError> {
+    pub fn truth(&self, runner: &Runner<'_>, view: View, context: &ContextView) -> Result<bool, ScriptError> {
         let value = self.call(runner, view, context)?;
         value.as_bool().map_err(|_| self.error(format!("`when` must return true or false, not {}", described(&value))))
     }
 
-    pub fn channels(&self, runner: &Runner<'_>, view: View, context: &Context) -> Result<Vec<Channel>, ScriptError> {
+    /// What it lists for the rule.
+    pub fn make<R: Kind>(
+        &self,
+        rule: &R,
+        runner: &Runner<'_>,
+        view: View,
+        context: &ContextView,
+    ) -> Result<Vec<R::Made>, ScriptError> {
         let value = self.call(runner, view, context)?;
         match value.read_lock::<Array>() {
-            Some(items) => channel::read_all(&items).map_err(|message| self.error(message)),
+            Some(items) => rule.made(&items).map_err(|message| self.error(message)),
             None => {
-                let what = described(&value);
-                let remedy = "`[]` tells nobody, `[slack(\"#ops\")]` one channel";
-                Err(self.error(format!("`channels` must return an array, not {what}: {remedy}")))
+                let message = format!("`{}` must return an array, not {}: {}", R::MAKES, described(&value), R::EXAMPLE);
+                Err(self.error(message))
             }
         }
     }
@@ -111,18 +136,21 @@ impl Closure {
 }
 
 /// What a rule does, beside what the engine knows of it.
-pub(super) struct Body {
+pub(super) struct Body<R: Kind> {
     pub when: Option<Closure>,
-    pub channels: Option<Closure>,
-    /// Where `channels` is no closure.
-    pub fixed: Vec<Channel>,
+    pub made: Made<R::Made>,
+}
+
+pub(super) enum Made<T> {
+    Fixed(Vec<T>),
+    Closure(Closure),
 }
 
 /// A rule ready for the set.
-pub(super) struct Ready {
-    pub rule: NotificationRule,
-    pub matcher: crate::rules::matcher::Where,
-    pub body: Body,
+pub(super) struct Ready<R: Kind> {
+    pub rule: R,
+    pub matcher: Where,
+    pub body: Body<R>,
     pub file: Rc<str>,
     pub place: Place,
 }

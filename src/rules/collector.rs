@@ -3,6 +3,7 @@
 use crate::rules::declaration::Declared;
 use crate::rules::diagnostic::{Diagnostic, Place};
 use crate::rules::sandbox::failure;
+use crate::rules::{EscalationRule, NotificationRule, RemediationRule};
 use rhai::{AST, ASTNode, Dynamic, EvalAltResult, Expr, NativeCallContext, Stmt};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,9 +16,17 @@ pub(super) struct Collector {
     /// True while the files are run; a closure that is called later must not declare.
     pub loading: Cell<bool>,
     pub findings: RefCell<Vec<Finding>>,
-    pub declared: RefCell<Vec<Declared>>,
+    pub declared: Declarations,
     /// Rules of all files.
     pub rules: Cell<usize>,
+}
+
+/// Of the file that is being loaded.
+#[derive(Default)]
+pub(super) struct Declarations {
+    pub notifications: RefCell<Vec<Declared<NotificationRule>>>,
+    pub escalations: RefCell<Vec<Declared<EscalationRule>>>,
+    pub remediations: RefCell<Vec<Declared<RemediationRule>>>,
 }
 
 /// Rules of one set, and findings of one file.
@@ -127,11 +136,27 @@ fn collect(value: &Expr, path: &str, keys: &mut BTreeMap<String, (Place, Place)>
                 collect(item, &path, keys);
             }
         }
+        // Its arguments stand for what it returns.
+        Expr::FnCall(call, _) if call.name == "level" => {
+            for (key, argument) in ["delay_minutes", "targets"].into_iter().zip(&call.args) {
+                let (path, place) = (format!("{path}.{key}"), Place::from(argument.start_position()));
+                keys.insert(path.clone(), (place, place));
+                collect(argument, &path, keys);
+            }
+        }
         _ => {}
     }
 }
 
 impl Finding {
+    /// What is wrong and the remedy, where no place can be shown.
+    pub fn told(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     pub fn diagnostic(self, file: &str, places: &KeyPlaces) -> Diagnostic {
         let place = places.find(self.place, &self.path, self.at_key);
         Diagnostic { error: self.error, ..Diagnostic::error(file, place, self.message, self.help) }

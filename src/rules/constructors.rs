@@ -3,7 +3,8 @@
 
 use crate::rules::channel::{self, described};
 use crate::rules::collector::Collector;
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, NativeCallContext};
+use crate::rules::remedy;
+use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map, NativeCallContext};
 use std::rc::Rc;
 
 type Built = Result<Dynamic, Box<EvalAltResult>>;
@@ -127,16 +128,7 @@ fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
     }
     let refusing = collector.clone();
     engine.register_fn("scale_up", move |context: NativeCallContext, replicas: Dynamic| -> Built {
-        // The seed's is a text such as "+2"; a number of replicas to add means the same.
-        let text = match replicas.as_int() {
-            Ok(more) if more > 0 => Some(format!("+{more}")),
-            _ => replicas.clone().into_string().ok().filter(|text| {
-                let digits = text.strip_prefix('+').unwrap_or(text);
-                let digits = digits.strip_suffix('%').unwrap_or(digits);
-                (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
-            }),
-        };
-        match text {
+        match remedy::replicas(&replicas) {
             Some(text) => Ok(map([("type", "scale_up".into()), ("replicas", text.into())])),
             None => refusing
                 .refuse(&context, format!("`scale_up` takes replicas such as \"+2\" or \"50%\", not {}", described(&replicas))),
@@ -146,8 +138,7 @@ fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
     engine.register_fn(
         "increase_rate_limit",
         move |context: NativeCallContext, multiplier: Dynamic, minutes: Dynamic| -> Built {
-            let times = multiplier.as_float().or_else(|_| multiplier.as_int().map(|n| n as FLOAT)).unwrap_or(0.0);
-            if times.is_nan() || times <= 0.0 || !minutes.as_int().is_ok_and(|minutes: INT| minutes > 0) {
+            if remedy::multiplier(&multiplier).is_none() || !minutes.as_int().is_ok_and(|minutes: INT| minutes > 0) {
                 let message = "`increase_rate_limit` takes a multiplier above 0 and minutes of 1 or more".to_owned();
                 return refusing.refuse(&context, message);
             }

@@ -1,52 +1,54 @@
 //! Runs each closure on sample incidents at load, so that what can be found wrong is found before a page depends on it.
 //!
 //! The samples are those that the rule's own `where` admits: each severity, with few and with all labels and metadata.
-//! `channels` runs only where `when` holds, as later.
+//! `channels`, `levels` and `actions` run only where `when` holds, as later.
 
-use crate::model::{
-    Environment, Fingerprint, Incident, IncidentId, Labels, Metadata, Origin, RuleEvent, Severity, Status, Time, Topic,
-};
-use crate::rules::Context;
-use crate::rules::closure::{Ready, Runner};
+use crate::model::{Environment, Fingerprint, Incident, IncidentId, Labels, Metadata, Origin, Severity, Status, Time, Topic};
+use crate::rules::closure::{Made, Ready, Runner};
 use crate::rules::diagnostic::{Diagnostic, Place, ScriptError, suggest};
+use crate::rules::kind::Kind;
 use crate::rules::matcher::{Field, Where};
-use crate::rules::view::{FIELDS, View};
+use crate::rules::view::{CONTEXT_FUNCTIONS, ContextView, FIELDS, View};
 use serde_json::json;
 use std::sync::Arc;
 
 /// 2026-01-15T10:00:00Z.
 const NOW: Time = Time(1_768_471_200_000);
 
-/// The first failure of each closure; and whether some sample's channels asked for the resolution too.
-pub(super) fn run(ready: &Ready, runner: &Runner<'_>) -> (Vec<Diagnostic>, bool) {
-    let (mut findings, mut wants_resolution) = (Vec::new(), false);
-    let (mut when_failed, mut channels_failed) = (false, false);
-    let event = RuleEvent::LISTENABLE.into_iter().find(|event| ready.rule.on.has(*event)).unwrap_or(RuleEvent::Triggered);
-    let context = Context { now: NOW, event };
-    if ready.body.when.is_none() && ready.body.channels.is_none() {
-        return (findings, wants_resolution);
+/// The first failure of each closure; what the others gave for the samples the rule learns from.
+pub(super) fn run<R: Kind>(ready: &mut Ready<R>, runner: &Runner<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    let (mut when_failed, mut made_failed) = (false, false);
+    let Ready { rule, matcher, body, .. } = ready;
+    let makes = match &body.made {
+        Made::Closure(closure) => Some(closure),
+        Made::Fixed(_) => None,
+    };
+    if body.when.is_none() && makes.is_none() {
+        return findings;
     }
-    for (sample, described) in samples(&ready.matcher) {
+    for (sample, described) in samples(matcher) {
+        let context = ContextView::sample(NOW, rule.event(), sample.all_labels);
         // What failed once is known to fail, and may be slow to.
-        let holds = match &ready.body.when {
+        let holds = match &body.when {
             Some(_) if when_failed => Err(()),
             Some(when) => when.truth(runner, sample.clone(), &context).map_err(|error| {
                 when_failed = true;
-                findings.push(finding(&ready.rule.name, "when", &described, error));
+                findings.push(finding(rule.name(), "when", &described, error));
             }),
             None => Ok(true),
         };
-        if let (Some(channels), Ok(true) | Err(()), false) = (&ready.body.channels, holds, channels_failed) {
-            match channels.channels(runner, sample, &context) {
-                Ok(channels) => wants_resolution |= crate::rules::wants_resolution(&channels),
+        if let (Some(closure), Ok(true) | Err(()), false) = (makes, holds, made_failed) {
+            match closure.make(rule, runner, sample, &context) {
+                Ok(made) => rule.learn(&made),
                 Err(error) => {
-                    channels_failed = true;
-                    findings.push(finding(&ready.rule.name, "channels", &described, error));
+                    made_failed = true;
+                    findings.push(finding(rule.name(), R::MAKES, &described, error));
                 }
             }
         }
     }
-    (findings, wants_resolution)
+    findings
 }
 
 fn finding(rule: &str, key: &str, sample: &str, error: ScriptError) -> Diagnostic {
@@ -61,7 +63,11 @@ fn remedy(message: &str) -> Option<String> {
         return Some(suggest(name, FIELDS));
     }
     if message.ends_with("` in Context") {
-        return Some(suggest(message.split('`').nth(1).unwrap_or_default(), ["now", "event"]));
+        let name = message.split('`').nth(1).unwrap_or_default();
+        return Some(match CONTEXT_FUNCTIONS.contains(&name) {
+            true => format!("it is a function: write `context.{name}(…)`"),
+            false => suggest(name, ["now", "event"].into_iter().chain(CONTEXT_FUNCTIONS)),
+        });
     }
     let nothing = message.contains("there is no function") && message.contains("()");
     nothing.then(|| {

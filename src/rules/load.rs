@@ -1,12 +1,16 @@
 //! Loads a folder of rule files, all or none, and finds as much wrong with it as can be found in one go.
 
-use crate::rules::closure::{Body, Closure, FileFunctions, Ready, Runner};
+use crate::rules::closure::{Body, Closure, FileFunctions, Made, Ready, Runner};
 use crate::rules::collector::{Collector, KeyPlaces};
-use crate::rules::declaration::{Channels, Declared};
+use crate::rules::declaration::{Declared, Makes};
 use crate::rules::diagnostic::{Diagnostic, Place};
+use crate::rules::kind::Kind;
 use crate::rules::library::Library;
 use crate::rules::meter::{Limits, Meter};
-use crate::rules::{RuleSource, dry_run, sandbox};
+use crate::rules::{
+    Dependencies, EscalationRule, NotificationRule, People, RemediationRule, RuleSource, beside, dry_run, sandbox, shadow,
+    targets,
+};
 use rhai::{AST, Engine, FnPtr, LexError, ParseErrorType};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +27,17 @@ pub(super) struct Loaded {
     pub engine: Engine,
     pub meter: Rc<Meter>,
     pub library: sandbox::LibraryFunctions,
-    /// By descending priority, then name.
-    pub rules: Vec<Ready>,
+    pub rules: Rules,
+    pub people: People,
+    pub dependencies: Dependencies,
+}
+
+/// Each kind by descending priority, then name.
+#[derive(Default)]
+pub(super) struct Rules {
+    pub notifications: Vec<Ready<NotificationRule>>,
+    pub escalations: Vec<Ready<EscalationRule>>,
+    pub remediations: Vec<Ready<RemediationRule>>,
 }
 
 struct Loader<'a> {
@@ -34,33 +47,48 @@ struct Loader<'a> {
     meter: Rc<Meter>,
     collector: Rc<Collector>,
     found: Vec<Diagnostic>,
+    people: People,
+    /// All that is read of them is sound: a target that is not there is an error of its own.
+    people_sound: bool,
 }
 
 pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnostic>) {
     let (meter, collector) = (Rc::new(Meter::new(limits.clock)), Rc::new(Collector::default()));
     let engine = sandbox::engine(&meter, &collector);
-    let mut loader = Loader { source, limits, engine, meter, collector, found: Vec::new() };
+    let mut found = Vec::new();
+    let (people, people_sound) = People::load(source, &mut found);
+    let dependencies = Dependencies::load(source, &mut found);
+    beside::warn_of_strangers(source, &mut found);
+    let mut loader = Loader { source, limits, engine, meter, collector, found, people, people_sound };
     let scripts = source.files.iter().filter(|(path, _)| path.ends_with(".rhai"));
     let (libraries, files): (Vec<_>, Vec<_>) = scripts.partition(|(path, _)| path.starts_with("lib/"));
     let mut library = Library::default();
     for (path, text) in libraries {
         if let Some(ast) = loader.compile(path, text) {
+            loader.check_targets(path, &ast);
             library.add(path, text, ast, &mut loader.found);
         }
     }
-    let mut rules = Vec::new();
+    let mut rules = Rules::default();
     for (path, text) in files {
         if let Some(ast) = loader.compile(path, text) {
             library.check_names(path, text, &ast, &mut loader.found);
+            loader.check_targets(path, &ast);
             loader.run(path, &library.merged_with(&ast), &library, &mut rules);
         }
     }
-    loader.refuse_duplicates(&rules);
-    loader.dry_run(&mut rules, &library);
-    rules.sort_by(|a, b| b.rule.priority.cmp(&a.rule.priority).then_with(|| a.rule.name.cmp(&b.rule.name)));
+    loader.finish(&mut rules.notifications, &library);
+    loader.finish(&mut rules.escalations, &library);
+    loader.finish(&mut rules.remediations, &library);
+    if !loader.found.iter().any(|finding| finding.error) {
+        shadow::check(&rules.escalations, &mut loader.found);
+        shadow::check(&rules.remediations, &mut loader.found);
+        shadow::check_events(&rules, &mut loader.found);
+    }
     loader.found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     loader.found.dedup();
-    (Loaded { engine: loader.engine, meter: loader.meter, library: library.functions, rules }, loader.found)
+    let Loader { engine, meter, found, people, .. } = loader;
+    (Loaded { engine, meter, library: library.functions, rules, people, dependencies }, found)
 }
 
 impl Loader<'_> {
@@ -96,8 +124,14 @@ impl Loader<'_> {
         }
     }
 
+    fn check_targets(&mut self, path: &str, ast: &AST) {
+        if self.people_sound {
+            targets::check_calls(path, ast, &self.people, &mut self.found);
+        }
+    }
+
     /// Runs a file, which declares its rules, and makes them ready.
-    fn run(&mut self, path: &str, ast: &AST, library: &Library, rules: &mut Vec<Ready>) {
+    fn run(&mut self, path: &str, ast: &AST, library: &Library, rules: &mut Rules) {
         self.meter.start(self.limits.load_operations, self.limits.load_wall);
         self.collector.loading.set(true);
         let ran = catch_unwind(AssertUnwindSafe(|| self.engine.run_ast(ast)));
@@ -118,13 +152,24 @@ impl Loader<'_> {
             self.found.push(finding.diagnostic(path, &places));
         }
         let functions = FileFunctions::new(file.clone(), ast);
-        for declared in self.collector.declared.take() {
-            rules.push(self.ready(declared, &functions, &file, &places));
-        }
+        let context = (&functions, &file, &places);
+        self.take(&mut rules.notifications, context);
+        self.take(&mut rules.escalations, context);
+        self.take(&mut rules.remediations, context);
     }
 
-    fn ready(&mut self, declared: Declared, functions: &FileFunctions, file: &Rc<str>, places: &KeyPlaces) -> Ready {
-        let Declared { rule, matcher, when, channels, place } = declared;
+    /// Makes what the file declared ready.
+    fn take<R: Kind>(&mut self, rules: &mut Vec<Ready<R>>, context: (&FileFunctions, &Rc<str>, &KeyPlaces)) {
+        let declared = R::declared(&self.collector.declared).take();
+        rules.extend(declared.into_iter().map(|declared| self.ready(declared, context)));
+    }
+
+    fn ready<R: Kind>(
+        &mut self,
+        declared: Declared<R>,
+        (functions, file, places): (&FileFunctions, &Rc<str>, &KeyPlaces),
+    ) -> Ready<R> {
+        let Declared { rule, matcher, when, makes, place } = declared;
         let mut closure = |key: &str, function: &FnPtr| {
             let place = places.find(place, key, false);
             match Closure::new(key, function, functions, place) {
@@ -136,19 +181,33 @@ impl Loader<'_> {
             }
         };
         let when = when.and_then(|when| closure("when", &when));
-        let (channels, fixed) = match channels {
-            Some(Channels::Closure(function)) => (closure("channels", &function), Vec::new()),
-            Some(Channels::Fixed(fixed)) => (None, fixed),
-            None => (None, Vec::new()),
+        // Where something is wrong the set does not load, and nobody asks what there is instead.
+        let made = match makes {
+            Some(Makes::Closure(function)) => closure(R::MAKES, &function).map(Made::Closure),
+            Some(Makes::Fixed(fixed)) => {
+                if self.people_sound {
+                    targets::check_levels(file, R::levels(&fixed), place, places, &self.people, &mut self.found);
+                }
+                Some(Made::Fixed(fixed))
+            }
+            None => None,
         };
-        Ready { rule, matcher, body: Body { when, channels, fixed }, file: file.clone(), place }
+        let made = made.unwrap_or(Made::Fixed(Vec::new()));
+        Ready { rule, matcher, body: Body { when, made }, file: file.clone(), place }
     }
 
-    fn refuse_duplicates(&mut self, rules: &[Ready]) {
-        let mut first: BTreeMap<&str, &Ready> = BTreeMap::new();
-        for ready in rules.iter().filter(|ready| !ready.rule.name.is_empty()) {
-            let Some(other) = first.insert(&ready.rule.name, ready) else { continue };
-            let message = format!("rule `{}` is declared twice", ready.rule.name);
+    fn finish<R: Kind>(&mut self, rules: &mut [Ready<R>], library: &Library) {
+        self.refuse_duplicates(rules);
+        self.dry_run(rules, library);
+        rules.sort_by(|a, b| b.rule.priority().cmp(&a.rule.priority()).then_with(|| a.rule.name().cmp(b.rule.name())));
+    }
+
+    /// A name is of one rule of its kind.
+    fn refuse_duplicates<R: Kind>(&mut self, rules: &[Ready<R>]) {
+        let mut first: BTreeMap<&str, &Ready<R>> = BTreeMap::new();
+        for ready in rules.iter().filter(|ready| !ready.rule.name().is_empty()) {
+            let Some(other) = first.insert(ready.rule.name(), ready) else { continue };
+            let message = format!("rule `{}` is declared twice", ready.rule.name());
             let help = format!(
                 "the other is at {}:{}:{}; give each a name of its own",
                 other.file, other.place.line, other.place.column
@@ -157,7 +216,7 @@ impl Loader<'_> {
         }
     }
 
-    fn dry_run(&mut self, rules: &mut [Ready], library: &Library) {
+    fn dry_run<R: Kind>(&mut self, rules: &mut [Ready<R>], library: &Library) {
         let compared = Rc::new(RefCell::new(BTreeSet::new()));
         let engine = sandbox::comparing_engine(&self.meter, &self.collector, &compared);
         let runner = Runner {
@@ -167,12 +226,12 @@ impl Loader<'_> {
             operations: self.limits.operations,
             // A busy machine must not make a sound set fail.
             wall: self.limits.load_wall,
+            timings: None,
         };
         for ready in rules {
-            let (mut findings, wants_resolution) = dry_run::run(ready, &runner);
+            let mut findings = dry_run::run(ready, &runner);
             findings.iter_mut().for_each(|finding| finding.error = self.limits.refuse_failing);
             self.found.extend(findings);
-            ready.rule.send_on_resolve |= wants_resolution;
             for place in compared.take() {
                 let Some(file) = library.file_with_comparison(self.source, &ready.file, place) else { continue };
                 let message = "a string is compared with a number: they are never equal, smaller or larger".to_owned();

@@ -1,42 +1,61 @@
 //! The rules that SRE teams write in Rhai: the only place that names rhai (SPEC 5).
 //!
-//! `load` runs every file once: `notification(…)` (declaration, reader, where_clause) notes a rule, its static part goes into
-//! an index (matcher, index), its closures are tried on sample incidents (dry_run) and kept (closure). Scripts run in a
-//! sandbox that can compute and nothing else (sandbox, meter), see the incident read-only (view), and name channels and
-//! people by constructors (constructors, channel).
+//! `load` runs every file once: `notification(…)`, `escalation(…)` and `remediation(…)` (declaration; notification, escalation,
+//! remediation; reader, where_clause, level, remedy) note a rule, its static part goes into an index (table, matcher, index),
+//! its closures are tried on sample incidents (dry_run) and kept (closure). Scripts run in a sandbox that can compute and
+//! nothing else (sandbox, meter), see the incident read-only (view), and name channels and people by constructors
+//! (constructors, channel). Who these people are stands in TOML files beside the rules (people, schedule, dependencies).
 //!
 //! Invariant: nothing here reads a clock; the kill switch for a script asks the caller's.
 
+mod beside;
 mod channel;
 mod closure;
 mod collector;
 mod constructors;
 mod declaration;
+mod dependencies;
 mod diagnostic;
 mod dry_run;
+mod escalation;
+mod hours;
 mod index;
+mod kind;
+mod level;
 mod library;
 mod load;
 mod matcher;
 mod meter;
+mod notification;
+mod people;
 mod reader;
+mod remediation;
+mod remedy;
+mod rule;
 mod sandbox;
+mod schedule;
+mod schedule_file;
+mod shadow;
+mod table;
+mod targets;
 mod view;
 mod where_clause;
 
 pub use channel::wants_resolution;
+pub use dependencies::Dependencies;
 pub use diagnostic::{Diagnostic, ScriptError, render};
 pub use meter::Limits;
+pub use people::People;
+pub use rule::{Budget, Condition, Digest, EscalationRule, Matches, NotificationRule, RateLimit, RemediationRule};
 
-use crate::model::{Channel, EventSet, Incident, RuleEvent, Time};
-use closure::{Body, Runner};
-use index::Index;
-use matcher::Where;
+use crate::model::{Channel, EventSet, Incident, Level, Remedy, RuleEvent, ServiceContext, Time};
+use closure::Runner;
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use table::Table;
 
 /// The text of every file under the rules folder, by its path relative to it with `/`. Read by the caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,78 +66,37 @@ pub struct RuleSource {
 /// A checked rule set, indexed. Not `Send`: each thread loads its own from the same source.
 pub struct RuleSet {
     hash: String,
-    notifications: Vec<NotificationRule>,
-    matchers: Vec<Where>,
-    bodies: Vec<Body>,
-    places: Vec<String>,
-    index: Index,
-    /// For each event the rules that listen to it.
+    notifications: Table<NotificationRule>,
+    /// For each event the notification rules that listen to it.
     listening: Vec<(RuleEvent, index::Bits)>,
-    enabled: index::Bits,
+    escalations: Table<EscalationRule>,
+    remediations: Table<RemediationRule>,
+    people: Rc<People>,
+    dependencies: Rc<Dependencies>,
     engine: rhai::Engine,
     meter: Rc<meter::Meter>,
     library: sandbox::LibraryFunctions,
     limits: Limits,
     /// Of closures since they were last asked for, in seconds.
     timings: RefCell<Vec<f64>>,
-    dependencies: Rc<Dependencies>,
 }
 
-/// As many are kept between two looks at them.
-const MAX_TIMINGS: usize = 1_000;
-
-/// What the engine must know of a notification rule without running it.
+/// What a closure may ask besides the incident; all of it is of the incident's own service.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NotificationRule {
-    pub name: String,
-    pub priority: i64,
-    pub enabled: bool,
-    pub description: Option<String>,
-    /// Default `triggered`.
-    pub on: EventSet,
-    pub after_occurrences: Option<u64>,
-    pub repeat_minutes: Option<u64>,
-    /// Of the rule, of one of its channels, or of what its `channels` returned on some sample. A closure may still name
-    /// such a channel for the first time later: see [`wants_resolution`].
-    pub send_on_resolve: bool,
-    pub rate_limit: Option<RateLimit>,
-    pub digest: Option<Digest>,
-}
-
-/// Sliding, over the whole rule; one of the two is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    pub max_per_hour: Option<u64>,
-    pub max_per_day: Option<u64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digest {
-    pub interval_minutes: u64,
-    /// Fields of the incident, labels as `labels.region`: one digest for each of their values.
-    pub by: Vec<String>,
-    /// The first is sent at once, alone.
-    pub lead: bool,
-}
-
-/// Which rules' `where` an incident meets.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Matches {
-    /// Indexes into `RuleSet::notifications`, ascending: by descending priority, then name.
-    pub matched: Vec<usize>,
-    /// Enabled rules that miss by exactly one field of `where`, with what it is and what it should be; at most 20.
-    pub near: Vec<(usize, String)>,
-    /// How many more miss by one field.
-    pub near_more: usize,
-}
-
-const MOST_NEAR: usize = 20;
-
-/// What a closure may ask besides the incident.
-#[derive(Clone, Debug)]
 pub struct Context {
     pub now: Time,
     pub event: RuleEvent,
+    pub service: Rc<ServiceContext>,
+    /// Remediations tried so far (SPEC 4.8).
+    pub attempts: u64,
+    pub open_incidents: u64,
+}
+
+impl Context {
+    /// Where nothing is known of the service.
+    pub fn new(now: Time, event: RuleEvent) -> Context {
+        Context { now, event, service: Rc::default(), attempts: 0, open_incidents: 0 }
+    }
 }
 
 impl RuleSet {
@@ -128,40 +106,27 @@ impl RuleSet {
         if found.iter().any(|finding| finding.error) {
             return Err(found);
         }
-        let rules = loaded.rules.len();
-        let mut enabled = index::bits(rules);
-        let mut listening: Vec<(RuleEvent, index::Bits)> =
-            RuleEvent::LISTENABLE.into_iter().map(|event| (event, index::bits(rules))).collect();
-        let (mut notifications, mut matchers, mut bodies, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (number, ready) in loaded.rules.into_iter().enumerate() {
-            if ready.rule.enabled {
-                index::set(&mut enabled, number);
-            }
-            for (event, bits) in &mut listening {
-                if ready.rule.on.has(*event) {
-                    index::set(bits, number);
-                }
-            }
-            places.push(format!("{}:{}:{}", ready.file, ready.place.line, ready.place.column));
-            notifications.push(ready.rule);
-            matchers.push(ready.matcher);
-            bodies.push(ready.body);
-        }
+        let rules = &loaded.rules.notifications;
+        let listening = RuleEvent::LISTENABLE.into_iter().map(|event| {
+            let mut bits = index::bits(rules.len());
+            let listens =
+                |(number, ready): (usize, &closure::Ready<NotificationRule>)| ready.rule.on.has(event).then_some(number);
+            rules.iter().enumerate().filter_map(listens).for_each(|number| index::set(&mut bits, number));
+            (event, bits)
+        });
         let set = RuleSet {
             hash: hash(source),
-            notifications,
-            index: Index::new(matchers.iter()),
-            matchers,
-            bodies,
-            places,
-            listening,
-            enabled,
+            listening: listening.collect(),
+            notifications: Table::new(loaded.rules.notifications),
+            escalations: Table::new(loaded.rules.escalations),
+            remediations: Table::new(loaded.rules.remediations),
+            people: Rc::new(loaded.people),
+            dependencies: Rc::new(loaded.dependencies),
             engine: loaded.engine,
             meter: loaded.meter,
             library: loaded.library,
             limits: *limits,
             timings: RefCell::default(),
-            dependencies: Rc::default(),
         };
         Ok((set, found))
     }
@@ -173,70 +138,104 @@ impl RuleSet {
 
     /// By descending priority, then name.
     pub fn notifications(&self) -> &[NotificationRule] {
-        &self.notifications
+        &self.notifications.rules
+    }
+
+    /// By descending priority, then name.
+    pub fn escalations(&self) -> &[EscalationRule] {
+        &self.escalations.rules
+    }
+
+    /// By descending priority, then name.
+    pub fn remediations(&self) -> &[RemediationRule] {
+        &self.remediations.rules
+    }
+
+    /// How many rules of each kind there are, by the word that declares it.
+    pub fn counts(&self) -> [(&'static str, usize); 3] {
+        [
+            ("notification", self.notifications().len()),
+            ("escalation", self.escalations().len()),
+            ("remediation", self.remediations().len()),
+        ]
+    }
+
+    pub fn people(&self) -> &Rc<People> {
+        &self.people
     }
 
     pub fn dependencies(&self) -> &Rc<Dependencies> {
         &self.dependencies
     }
 
-    /// Where the rule is declared, `file:line:column`.
+    /// Where the notification rule is declared, `file:line:column`.
     pub fn place(&self, rule: usize) -> &str {
-        self.places.get(rule).map_or("", String::as_str)
+        self.notifications.place(rule)
     }
 
-    /// Every rule that listens to one of `events` and whose `where` the incident meets (disabled ones included).
+    /// Where the policy is declared, `file:line:column`.
+    pub fn escalation_place(&self, rule: usize) -> &str {
+        self.escalations.place(rule)
+    }
+
+    /// Where the remediation rule is declared, `file:line:column`.
+    pub fn remediation_place(&self, rule: usize) -> &str {
+        self.remediations.place(rule)
+    }
+
+    /// Every notification rule that listens to one of `events` and whose `where` the incident meets (disabled ones included).
     pub fn matches(&self, incident: &Incident, events: EventSet) -> Matches {
-        let mut listening = index::bits(self.notifications.len());
+        let mut listening = index::bits(self.notifications().len());
         for (_, rules) in self.listening.iter().filter(|(event, _)| events.has(*event)) {
             listening.iter_mut().zip(rules).for_each(|(word, more)| *word |= more);
         }
-        let (once, twice) = self.index.failing(incident);
-        let of = |word: fn(u64, u64) -> u64| -> index::Bits {
-            once.iter().zip(&twice).zip(&listening).map(|((once, twice), listens)| word(*once, *twice) & listens).collect()
-        };
-        let mut near = of(|once, twice| once & !twice);
-        near.iter_mut().zip(&self.enabled).for_each(|(word, enabled)| *word &= enabled);
-        let misses: usize = near.iter().map(|word| word.count_ones() as usize).sum();
-        let listed = index::members(&near).take(MOST_NEAR);
-        Matches {
-            matched: index::members(&of(|once, _| !once)).collect(),
-            near: listed.map(|rule| (rule, self.matchers[rule].miss(incident).unwrap_or_default())).collect(),
-            near_more: misses.saturating_sub(MOST_NEAR),
-        }
+        self.notifications.matches_among(incident, &listening)
     }
 
-    /// The rule's `when`; true without one.
+    /// Every policy whose `where` the incident meets (disabled ones included).
+    pub fn escalation_matches(&self, incident: &Incident) -> Matches {
+        self.escalations.matches(incident)
+    }
+
+    /// Every remediation rule whose `where` the incident meets (disabled ones included).
+    pub fn remediation_matches(&self, incident: &Incident) -> Matches {
+        self.remediations.matches(incident)
+    }
+
+    /// The notification rule's `when`; true without one.
     pub fn when(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<bool, ScriptError> {
-        match self.bodies.get(rule).and_then(|body| body.when.as_ref()) {
-            Some(when) => self.timed(|| when.truth(&self.runner(), view::View::of(incident), context)),
-            None => Ok(true),
-        }
+        self.notifications.when(&self.runner(), rule, incident, context)
     }
 
     /// The rule's channels for this incident.
     pub fn channels(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<Vec<Channel>, ScriptError> {
-        let Some(body) = self.bodies.get(rule) else { return Ok(Vec::new()) };
-        match &body.channels {
-            Some(channels) => self.timed(|| channels.channels(&self.runner(), view::View::of(incident), context)),
-            None => Ok(body.fixed.clone()),
-        }
+        self.notifications.make(&self.runner(), rule, incident, context)
+    }
+
+    /// The policy's `when`; true without one.
+    pub fn escalation_when(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<bool, ScriptError> {
+        self.escalations.when(&self.runner(), rule, incident, context)
+    }
+
+    /// The policy's levels for this incident. Their delays never fall; where the rule repeats, its interval is above 0,
+    /// unless there are no levels at all.
+    pub fn levels(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<Vec<Level>, ScriptError> {
+        self.escalations.make(&self.runner(), rule, incident, context)
+    }
+
+    /// The remediation rule's `when`; true without one. Its conditions are asked apart: [`Condition::holds`].
+    pub fn remediation_when(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<bool, ScriptError> {
+        self.remediations.when(&self.runner(), rule, incident, context)
+    }
+
+    /// The remediation rule's actions for this incident, their targets filled in.
+    pub fn remedies(&self, rule: usize, incident: &Arc<Incident>, context: &Context) -> Result<Vec<Remedy>, ScriptError> {
+        self.remediations.make(&self.runner(), rule, incident, context)
     }
 
     /// How long the closures took that ran since the last call, in seconds, by the caller's clock; of many the first ones.
     pub fn take_timings(&self) -> Vec<f64> {
         self.timings.take()
-    }
-
-    fn timed<T>(&self, run: impl FnOnce() -> T) -> T {
-        let Some(clock) = self.limits.clock else { return run() };
-        let began = clock();
-        let result = run();
-        let mut timings = self.timings.borrow_mut();
-        if timings.len() < MAX_TIMINGS {
-            timings.push(clock().saturating_sub(began) as f64 / 1e6);
-        }
-        result
     }
 
     fn runner(&self) -> Runner<'_> {
@@ -246,6 +245,7 @@ impl RuleSet {
             library: &self.library,
             operations: self.limits.operations,
             wall: self.limits.wall,
+            timings: self.limits.clock.map(|clock| (clock, &self.timings)),
         }
     }
 }
@@ -258,22 +258,4 @@ fn hash(source: &RuleSource) -> String {
         hasher.update(part);
     }
     const_hex::encode(&hasher.finalize()[..8])
-}
-
-/// Placeholder.
-#[derive(Default)]
-pub struct Dependencies;
-
-impl Dependencies {
-    pub fn upstreams(&self, _service: &str) -> &[Arc<str>] {
-        &[]
-    }
-
-    pub fn dependents(&self, _service: &str) -> &[Arc<str>] {
-        &[]
-    }
-
-    pub fn in_cycle(&self, _a: &str, _b: &str) -> bool {
-        false
-    }
 }

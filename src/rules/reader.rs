@@ -35,6 +35,29 @@ impl Reader {
         reader
     }
 
+    /// One of the maps of an array; the finding is that it is none. `what` is for messages: `a level`.
+    pub fn of_item(
+        what: &str,
+        path: String,
+        item: &Dynamic,
+        place: Place,
+        known: &[&str],
+        remedy: &str,
+    ) -> Result<Reader, Finding> {
+        match item.clone().try_cast_result::<Map>() {
+            Ok(map) => Ok(Reader::at(what, path, map, place, known)),
+            Err(other) => {
+                let message = format!("{what} is a map, not {}", described(&other));
+                Err(Finding { place, path, at_key: false, error: true, message, help: Some(remedy.to_owned()) })
+            }
+        }
+    }
+
+    /// Of the declaration.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// The map under a key, with keys of its own.
     pub fn inner(&mut self, key: &str, known: &[&str]) -> Option<Reader> {
         let value = self.take(key)?;
@@ -104,16 +127,22 @@ impl Reader {
 
     /// A whole number of 1 or more.
     pub fn positive(&mut self, key: &str) -> Option<u64> {
+        self.number_from(1, key, &format!("write for example `{key}: 15`, or leave it out"))
+    }
+
+    /// A whole number of 0 or more.
+    pub fn whole(&mut self, key: &str) -> Option<u64> {
+        self.number_from(0, key, &format!("write for example `{key}: 15`"))
+    }
+
+    fn number_from(&mut self, least: u64, key: &str, help: &str) -> Option<u64> {
         let value = self.take(key)?;
-        match value.as_int().ok().and_then(|number| u64::try_from(number).ok()).filter(|number| (1..=1_000_000).contains(number))
-        {
-            Some(number) => Some(number),
-            None => {
-                let help = format!("write for example `{key}: 15`, or leave it out");
-                self.wrong(key, "a whole number from 1 to 1000000", &value, &help);
-                None
-            }
+        let number = value.as_int().ok().and_then(|number| u64::try_from(number).ok());
+        let number = number.filter(|number| (least..=1_000_000).contains(number));
+        if number.is_none() {
+            self.wrong(key, &format!("a whole number from {least} to 1000000"), &value, help);
         }
+        number
     }
 
     /// A text or an array of texts, with the path of each.

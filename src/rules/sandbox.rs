@@ -155,10 +155,7 @@ fn message(error: &EvalAltResult, meter: &Meter) -> String {
         EvalAltResult::ErrorTerminated(..) => meter.why_stopped().unwrap_or_else(|| "stopped".to_owned()),
         EvalAltResult::ErrorStackOverflow(_) => format!("functions call each other more than {MAX_CALLS} deep"),
         EvalAltResult::ErrorRuntime(value, _) => value.to_string(),
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => match not_yet(signature) {
-            Some(name) => format!("this version of incidentd has no `context.{name}(…)`"),
-            None => format!("there is no function `{}`", plain_types(signature)),
-        },
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => format!("there is no function `{}`", plain_types(signature)),
         EvalAltResult::ErrorDotExpr(text, _) if !text.is_empty() => property(text),
         other => {
             // Its text ends with its place, which we give ourselves.
@@ -184,11 +181,4 @@ fn property(text: &str) -> String {
         (Some(name), Some(what)) => format!("`{name}` of {what} cannot be written: a rule only reads"),
         _ => text.to_owned(),
     }
-}
-
-/// The part of `context` that rests on what this version does not keep: deployments, measurements, attempts.
-fn not_yet(signature: &str) -> Option<&'static str> {
-    ["recent_deployment", "measurement", "attempts", "open_incidents"]
-        .into_iter()
-        .find(|name| signature.split(" (").next() == Some(name) && signature.contains("(Context"))
 }

@@ -3,10 +3,13 @@
 //! A missing label or metadata value is `()`; so is a field that is not set. Writing to any of them is an error. Times are
 //! moments: in a text they are RFC 3339, `a - b` is in milliseconds, and `hour`, `minute` and `weekday` (0 = Sunday) are UTC.
 
-use crate::model::{Incident, Metadata, Time, time};
+use crate::model::{Change, Incident, Metadata, RuleEvent, ServiceContext, Time, time};
 use crate::rules::Context;
+use crate::rules::channel::described;
+use crate::rules::sandbox::failure;
 use rhai::{Dynamic, Engine, FLOAT, INT, Map};
 use serde_json::{Value, json};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// An incident; on a dry run every label that is asked for is there (`all_labels`).
@@ -21,6 +24,33 @@ impl View {
         View { incident: incident.clone(), all_labels: false }
     }
 }
+
+/// A context; on a dry run every measurement that is asked for may be there (`all_measured`).
+#[derive(Clone)]
+pub(super) struct ContextView {
+    context: Context,
+    all_measured: bool,
+}
+
+impl ContextView {
+    pub fn of(context: &Context) -> ContextView {
+        ContextView { context: context.clone(), all_measured: false }
+    }
+
+    /// For a dry run: with a deployment, measurements, attempts and other incidents, or with none of them.
+    pub fn sample(now: Time, event: RuleEvent, full: bool) -> ContextView {
+        let mut context = Context::new(now, event);
+        if full {
+            let kind = "deployment".to_owned();
+            let deployment = Change { kind, description: "v2".to_owned(), timestamp: now, id: None };
+            context.service = Rc::new(ServiceContext { changes: vec![deployment], ..ServiceContext::default() });
+            (context.attempts, context.open_incidents) = (1, 3);
+        }
+        ContextView { context, all_measured: full }
+    }
+}
+
+pub(super) const CONTEXT_FUNCTIONS: [&str; 4] = ["recent_deployment", "measurement", "attempts", "open_incidents"];
 
 /// A type of its own, for a map would swallow writes.
 #[derive(Clone)]
@@ -129,9 +159,28 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_get("metadata", |view: &mut View| MetadataView(view.clone()));
     register_maps(engine);
     register_moment(engine);
-    engine.register_type_with_name::<Context>("Context");
-    engine.register_get("now", |context: &mut Context| context.now);
-    engine.register_get("event", |context: &mut Context| context.event.name());
+    register_context(engine);
+}
+
+fn register_context(engine: &mut Engine) {
+    engine.register_type_with_name::<ContextView>("Context");
+    engine.register_get("now", |view: &mut ContextView| view.context.now);
+    engine.register_get("event", |view: &mut ContextView| view.context.event.name());
+    engine.register_fn("attempts", |view: &mut ContextView| count(view.context.attempts));
+    engine.register_fn("open_incidents", |view: &mut ContextView| count(view.context.open_incidents));
+    engine.register_fn("recent_deployment", |view: &mut ContextView, minutes: Dynamic| {
+        match minutes.as_int().ok().and_then(|minutes| u64::try_from(minutes).ok()) {
+            Some(minutes) => Ok(view.context.service.recent_deployment(minutes, view.context.now)),
+            None => Err(failure(format!("`recent_deployment` takes whole minutes, not {}", described(&minutes)))),
+        }
+    });
+    engine.register_fn("measurement", |view: &mut ContextView, name: Dynamic| {
+        let Ok(name) = name.as_immutable_string_ref() else {
+            return Err(failure(format!("`measurement` takes the name of a metric, not {}", described(&name))));
+        };
+        let reading = view.context.service.measurement(&name, view.context.now);
+        Ok(reading.or(view.all_measured.then_some(1.0)).map_or(Dynamic::UNIT, |value| Dynamic::from_float(value as FLOAT)))
+    });
 }
 
 fn register_maps(engine: &mut Engine) {

@@ -33,6 +33,18 @@ pub(super) fn read(reader: &mut Reader) -> Where {
     matcher
 }
 
+/// A key beside `where` that says the same of one field, as the seed's rules have them.
+pub(super) fn read_beside(reader: &mut Reader, key: &str, field: Field, matcher: &mut Where) {
+    let Some(patterns) = read_patterns(reader, key, &field) else { return };
+    if matcher.patterns(&field).is_some() {
+        let message = format!("`{key}` says again what `where` says of {}", field.name());
+        reader.error(key, message, "say it in `where` alone");
+        return;
+    }
+    matcher.fields.push((field, patterns));
+    matcher.fields.sort();
+}
+
 fn read_patterns(reader: &mut Reader, key: &str, field: &Field) -> Option<Vec<Pattern>> {
     let texts = reader.texts(key)?;
     if texts.is_empty() {

@@ -196,5 +196,6 @@ fn add(sum: &mut Committed, lane: Committed) {
     for (key, count) in lane.dead_letters {
         *sum.dead_letters.entry(key).or_default() += count;
     }
+    sum.inputs.add(lane.inputs);
     sum.unrouted += lane.unrouted;
 }

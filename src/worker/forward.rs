@@ -5,12 +5,12 @@
 //!
 //! | header | value |
 //! |---|---|
-//! | `__incidentd.origin.topic` | by what it is for: `alerts` |
+//! | `__incidentd.origin.topic` | by what it is for: `alerts`, `commands` or `events` |
 //! | `__incidentd.origin.partition`, `.offset`, `.index` | decimal; `index` is the alert's place in a webhook body |
 //! | `__incidentd.origin.timestamp` | the Kafka timestamp, milliseconds, decimal |
-//! | `__incidentd.origin.form` | `native`, `element` of a webhook body, or `recorder` |
+//! | `__incidentd.origin.form` | of an alert `native`, `element` of a webhook body, or `recorder`; else `command` or `event` |
 
-use crate::codec::{Form, OutRecord};
+use crate::codec::{Form, OutRecord, REPLY_TO, REQUEST_ID};
 use crate::kafka::{Headers, Record};
 use crate::model::{Origin, Time, Topic};
 
@@ -33,16 +33,51 @@ pub fn own_headers(record: &Record<'_>) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// What is told to the home partition `to` of an alert found in `record`; `bytes`: the alert alone.
-pub fn forward(record: &Record<'_>, origin: Origin, time: Time, form: Form, bytes: &[u8], to: u32) -> OutRecord {
+/// What a forwarded record holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Alert(Form),
+    Command,
+    Event,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] =
+        [Kind::Alert(Form::Native), Kind::Alert(Form::Element), Kind::Alert(Form::Recorder), Kind::Command, Kind::Event];
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Alert(Form::Native) => "native",
+            Kind::Alert(Form::Element) => "element",
+            Kind::Alert(Form::Recorder) => "recorder",
+            Kind::Command => "command",
+            Kind::Event => "event",
+        }
+    }
+
+    fn topic(self) -> Topic {
+        match self {
+            Kind::Alert(_) => Topic::Alerts,
+            Kind::Command => Topic::Commands,
+            Kind::Event => Topic::Events,
+        }
+    }
+}
+
+/// What is told to the home partition `to` of a part of `record`; `bytes`: that part alone.
+pub fn forward(record: &Record<'_>, origin: Origin, time: Time, kind: Kind, bytes: &[u8], to: u32) -> OutRecord {
     let mut headers = own_headers(record);
+    if kind == Kind::Alert(Form::Element) {
+        // A body is answered where it was read: its elements go many ways, and one answer is wanted.
+        headers.retain(|(name, _)| name != REQUEST_ID && name != REPLY_TO);
+    }
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), value.into_bytes()));
     add(TOPIC, origin.topic.name().to_owned());
     add(PARTITION, origin.partition.to_string());
     add(OFFSET, origin.offset.to_string());
     add(INDEX, origin.index.to_string());
     add(TIMESTAMP, time.0.to_string());
-    add(FORM, form_name(form).to_owned());
+    add(FORM, kind.name().to_owned());
     OutRecord {
         topic: Topic::Inbox,
         partition: Some(to),
@@ -52,12 +87,12 @@ pub fn forward(record: &Record<'_>, origin: Origin, time: Time, form: Form, byte
     }
 }
 
-/// A forwarded alert's coordinates, time and form.
+/// A forwarded record's coordinates, time and kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Forwarded {
     pub origin: Origin,
     pub time: Time,
-    pub form: Form,
+    pub kind: Kind,
 }
 
 /// Reads the headers of a record of the inbox; an error names the header that is missing or wrong.
@@ -78,30 +113,19 @@ pub fn read(headers: Headers<'_>) -> Result<Forwarded, String> {
     fn number<T: std::str::FromStr>(name: &str, text: Option<&str>) -> Result<T, String> {
         text.and_then(|text| text.parse().ok()).ok_or_else(|| format!("header `{name}`: a number is wanted"))
     }
+    let wanted = || format!("header `{FORM}`: `native`, `element`, `recorder`, `command` or `event` is wanted");
+    let kind = Kind::ALL.into_iter().find(|known| form == Some(known.name())).ok_or_else(wanted)?;
+    if topic != Some(kind.topic().name()) {
+        return Err(format!("header `{TOPIC}`: a record of the form `{}` comes from `{}`", kind.name(), kind.topic().name()));
+    }
     Ok(Forwarded {
         origin: Origin {
-            topic: match topic {
-                Some("alerts") => Topic::Alerts,
-                _ => return Err(format!("header `{TOPIC}`: only records of `alerts` are known in the inbox")),
-            },
+            topic: kind.topic(),
             partition: number(PARTITION, partition)?,
             offset: number(OFFSET, offset)?,
             index: number(INDEX, index)?,
         },
         time: Time(number(TIMESTAMP, timestamp)?),
-        form: FORMS
-            .into_iter()
-            .find(|known| form == Some(form_name(*known)))
-            .ok_or_else(|| format!("header `{FORM}`: `native`, `element` or `recorder` is wanted"))?,
+        kind,
     })
-}
-
-const FORMS: [Form; 3] = [Form::Native, Form::Element, Form::Recorder];
-
-fn form_name(form: Form) -> &'static str {
-    match form {
-        Form::Native => "native",
-        Form::Element => "element",
-        Form::Recorder => "recorder",
-    }
 }

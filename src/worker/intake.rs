@@ -1,11 +1,13 @@
-//! A record into its lane: alerts to the shard, alerts of other shards to the inbox, the rest to `dead-letters`.
+//! A record into its lane: to the shard, to the inbox of another, or to `dead-letters`. Commands and events are `orders`'.
 
-use crate::codec::{self, AlertRecord, DeadLetter, Form, Item};
+use crate::codec::{self, AlertRecord, DeadLetter, FACT, Form, Item};
 use crate::engine::{Input, Outcome, Shard};
 use crate::kafka::Record;
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home};
-use crate::worker::forward::{self, forward};
-use crate::worker::lane::{self, Lane};
+use crate::worker::answer::{Answer, Request};
+use crate::worker::forward::{self, Forwarded, Kind};
+use crate::worker::lane::Lane;
+use crate::worker::orders::Source;
 use crate::worker::{INPUTS, Settings, topic_name};
 use std::time::Instant;
 
@@ -27,35 +29,63 @@ impl Lane {
         let time = record.timestamp().map_or(moment.now, Time);
         match INPUTS[topic] {
             Topic::Alerts => self.alerts(moment, record, &AlertRecord { origin, time, value: record.value(), form: None }),
-            Topic::Inbox => match forward::read(record.headers()) {
-                Ok(forwarded) => {
-                    let alerts = AlertRecord {
-                        origin: forwarded.origin,
-                        time: forwarded.time,
-                        value: record.value(),
-                        form: Some(forwarded.form),
-                    };
-                    self.alerts(moment, record, &alerts);
-                }
-                Err(reason) => self.reject(moment, record, origin, "inbox", &reason),
-            },
+            Topic::Inbox => self.inbox(moment, record, origin),
             topic => {
-                let stage = if topic == Topic::Commands { "command" } else { "event" };
-                self.reject(moment, record, origin, stage, "not supported by this version");
+                let kind = if topic == Topic::Commands { Kind::Command } else { Kind::Event };
+                self.order(moment, &Source { record, origin, time, forwarded: false }, kind);
             }
+        }
+    }
+
+    /// Facts of other shards, and what came to a wrong one.
+    fn inbox(&mut self, moment: &Moment<'_>, record: &Record<'_>, origin: Origin) {
+        if let Some((_, version)) = record.headers().find(|(name, _)| *name == FACT) {
+            let read = codec::read_fact(version.unwrap_or_default(), record.value());
+            return match (read, &mut self.shard) {
+                (Ok(fact), Some(shard)) => {
+                    let outcome = shard.process(moment.now, Input::Fact(&fact), &mut self.said);
+                    self.hear(moment, None);
+                    if let Outcome::Refused(refusal) = outcome {
+                        self.bury(moment, record, origin, "inbox", &refusal.reason, record.value());
+                    }
+                }
+                (Ok(_), None) => self.bury(moment, record, origin, "inbox", "this partition belongs to no shard", record.value()),
+                (Err(reason), _) => self.bury(moment, record, origin, "inbox", &reason, record.value()),
+            };
+        }
+        match forward::read(record.headers()) {
+            Ok(Forwarded { origin, time, kind: Kind::Alert(form) }) => {
+                self.alerts(moment, record, &AlertRecord { origin, time, value: record.value(), form: Some(form) });
+            }
+            Ok(Forwarded { origin, time, kind }) => {
+                self.order(moment, &Source { record, origin, time, forwarded: true }, kind);
+            }
+            Err(reason) => self.bury(moment, record, origin, "inbox", &reason, record.value()),
         }
     }
 
     fn alerts(&mut self, moment: &Moment<'_>, record: &Record<'_>, alerts: &AlertRecord<'_>) {
         let settings = moment.settings;
+        let request = Request::of(record.headers(), settings.layout.replies);
+        let mut answer = Answer::default();
         codec::read_alerts(alerts, &settings.codec, &mut |item| match item {
             Item::Alert { alert, form, bytes } => {
                 let to = home::home(alert.service_id.as_bytes(), settings.layout.shards);
                 if self.home == Some(to)
                     && let Some(shard) = &mut self.shard
                 {
-                    let Outcome::Alert { outcome, .. } = shard.process(moment.now, Input::Alert(alert), &mut self.said) else {
-                        return;
+                    let outcome = shard.process(moment.now, Input::Alert(alert), &mut self.said);
+                    if request.is_some() {
+                        answer.taken(&outcome, &self.said);
+                    }
+                    let outcome = match outcome {
+                        Outcome::Alert { outcome, .. } => outcome,
+                        Outcome::Refused(refusal) => {
+                            answer.refused(refusal.status, "refused", &refusal.reason, None);
+                            self.bury(moment, record, alert.origin, "alert", &refusal.reason, Some(bytes));
+                            AlertOutcome::Rejected
+                        }
+                        Outcome::Done(_) | Outcome::Ignored => AlertOutcome::Ignored,
                     };
                     self.counts.alerts[outcome as usize] += 1;
                     if matches!(outcome, AlertOutcome::Created | AlertOutcome::Reopened | AlertOutcome::Resolved) {
@@ -65,7 +95,20 @@ impl Lane {
                         self.hear(moment, Some(alerts.time));
                     }
                 } else {
-                    self.send_home(moment, record, alerts, alert.origin, form, bytes, to);
+                    let source = Source { record, origin: alert.origin, time: alerts.time, forwarded: alerts.form.is_some() };
+                    let outcome = match self.send_home(moment, &source, Kind::Alert(form), "service_id", bytes, to) {
+                        Ok(()) if form == Form::Element => {
+                            answer.passed(AlertOutcome::Forwarded);
+                            AlertOutcome::Forwarded
+                        }
+                        // Its home answers.
+                        Ok(()) => AlertOutcome::Forwarded,
+                        Err(reason) => {
+                            answer.refused(422, "rejected", &reason, None);
+                            AlertOutcome::Rejected
+                        }
+                    };
+                    self.counts.alerts[outcome as usize] += 1;
                 }
             }
             Item::Rejected { index, reason, bytes } => {
@@ -73,46 +116,15 @@ impl Lane {
                 // A forwarded element's place in its body came with it.
                 let index = if alerts.form.is_some() { alerts.origin.index } else { index };
                 let value = alerts.value.map(|_| bytes);
+                answer.refused(422, AlertOutcome::Rejected.name(), &reason, None);
                 self.bury(moment, record, Origin { index, ..alerts.origin }, "decode", &reason, value);
             }
-            Item::Ignored => self.counts.alerts[AlertOutcome::Ignored as usize] += 1,
+            Item::Ignored => {
+                answer.passed(AlertOutcome::Ignored);
+                self.counts.alerts[AlertOutcome::Ignored as usize] += 1;
+            }
         });
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one alert, used once")]
-    fn send_home(
-        &mut self,
-        moment: &Moment<'_>,
-        record: &Record<'_>,
-        alerts: &AlertRecord<'_>,
-        origin: Origin,
-        form: Form,
-        bytes: &[u8],
-        to: u32,
-    ) {
-        let letter = if alerts.form.is_some() {
-            // What was forwarded stands at its home: what does not was not written by us.
-            Err(format!("`service_id`: its home is partition {to}, and a record is forwarded only once"))
-        } else {
-            let forwarded = forward(record, origin, alerts.time, form, bytes, to);
-            match lane::size(&forwarded) {
-                size if size > moment.settings.codec.record_max => {
-                    Err(format!("with its key and headers it has {size} bytes, too many to be forwarded to its home"))
-                }
-                _ => Ok(forwarded),
-            }
-        };
-        match letter {
-            Ok(forwarded) => {
-                self.counts.alerts[AlertOutcome::Forwarded as usize] += 1;
-                self.urgent = true;
-                self.say(forwarded);
-            }
-            Err(reason) => {
-                self.counts.alerts[AlertOutcome::Rejected as usize] += 1;
-                self.bury(moment, record, origin, "inbox", &reason, Some(bytes));
-            }
-        }
+        self.answer(settings, request, &answer);
     }
 
     /// What the shard said into the buffer and the counts. `cause`: the Kafka timestamp of what made it speak.
@@ -158,11 +170,7 @@ impl Lane {
         self.hear(moment, None);
     }
 
-    fn reject(&mut self, moment: &Moment<'_>, record: &Record<'_>, origin: Origin, stage: &'static str, reason: &str) {
-        self.bury(moment, record, origin, stage, reason, record.value());
-    }
-
-    fn bury(
+    pub fn bury(
         &mut self,
         moment: &Moment<'_>,
         record: &Record<'_>,

@@ -4,26 +4,29 @@
 //!
 //! - `session`: the loop, from joining the group to leaving it
 //! - `lane`: a shard with what it has said and not yet committed
-//! - `intake`: records into lanes, to `forward` to their home, or to `dead-letters`
+//! - `intake`: records into lanes (`orders`: commands and events), to `forward` to their home, or to `dead-letters`
+//! - `answer`: replies to records that ask for one
 //! - `commit`: which lanes are due, and the transaction
 //! - `restoring`: offsets and state of lanes that are new or were dropped
 //! - `health`: readiness and the watchdog
 //!
 //! Invariant: what a lane buffers is produced in the transaction that carries the offsets of the records that it came from.
 
+mod answer;
 mod commit;
 mod failpoint;
 mod forward;
 mod health;
 mod intake;
 mod lane;
+mod orders;
 mod report;
 mod restoring;
 mod rules;
 mod session;
 
 pub use health::Workers;
-pub use report::{Committed, Gauges, Observe, Seen};
+pub use report::{Committed, Gauges, Inputs, Observe, Seen};
 pub use rules::SharedRules;
 
 use crate::kafka::{Clients, Error, Layout, Names};

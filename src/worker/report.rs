@@ -29,6 +29,7 @@ pub struct Committed {
     pub unrouted: u64,
     /// By rule and result.
     pub evaluations: BTreeMap<(String, &'static str), u64>,
+    pub inputs: Inputs,
     /// By stage.
     pub dead_letters: BTreeMap<&'static str, u64>,
     /// From `begin` to the end of `commit`.
@@ -36,6 +37,31 @@ pub struct Committed {
     /// From the Kafka timestamp of the record that caused an action to the end of the commit; at most 1,000 of a
     /// transaction's.
     pub alert_to_action_seconds: Vec<f64>,
+}
+
+/// What became of records that are not alerts, and of requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// By command (empty where it is none) and outcome.
+    pub commands: BTreeMap<(&'static str, &'static str), u64>,
+    /// By `change` or `measurement` (empty where it is neither) and outcome.
+    pub events: BTreeMap<(&'static str, &'static str), u64>,
+    /// By `sent`, or `unanswerable`.
+    pub replies: BTreeMap<&'static str, u64>,
+}
+
+impl Inputs {
+    pub fn add(&mut self, more: Inputs) {
+        for (key, count) in more.commands {
+            *self.commands.entry(key).or_default() += count;
+        }
+        for (key, count) in more.events {
+            *self.events.entry(key).or_default() += count;
+        }
+        for (key, count) in more.replies {
+            *self.replies.entry(key).or_default() += count;
+        }
+    }
 }
 
 /// How things stand with one worker; the process's are the sums over its workers.

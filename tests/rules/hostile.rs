@@ -145,7 +145,7 @@ fn a_stopped_script_leaves_the_next_its_full_measure() {
         "##,
     );
     let mut incident = super::behaviour::incident();
-    let context = Context { now: Time(0), event: RuleEvent::Triggered };
+    let context = Context::new(Time(0), RuleEvent::Triggered);
     let calm = std::sync::Arc::new(incident.clone());
     incident.title = "loop".to_owned();
     let looping = std::sync::Arc::new(incident);

@@ -3,6 +3,7 @@
 mod bad;
 mod behaviour;
 mod hostile;
+mod kinds;
 
 use incidentd::rules::{Diagnostic, Limits, RuleSet, RuleSource};
 use std::sync::OnceLock;

@@ -1,9 +1,14 @@
 //! The codec from outside: what a record yields, and what we write.
 
 mod alertmanager;
+mod commands;
+mod events;
+mod facts;
 mod fuzz;
+mod fuzz_inputs;
 mod native;
 mod poison;
+mod spoken;
 mod written;
 
 use crate::codec::{AlertRecord, Form, Item, Settings, read_alerts};

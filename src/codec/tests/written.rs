@@ -9,7 +9,7 @@ use crate::model::{
 use serde_json::json;
 use std::sync::Arc;
 
-fn object(value: Value) -> Metadata {
+pub fn object(value: Value) -> Metadata {
     match value {
         Value::Object(map) => Metadata(map),
         other => panic!("{other} is no object"),
@@ -17,7 +17,7 @@ fn object(value: Value) -> Metadata {
 }
 
 /// With nothing optional.
-fn bare() -> Incident {
+pub fn bare() -> Incident {
     Incident {
         id: IncidentId::derive(5, &ORIGIN),
         fingerprint: joined("x"),
@@ -119,15 +119,15 @@ fn verdict(why: Why, detail: Option<&str>) -> Verdict {
     Verdict { kind: "notification", rule: "r".to_owned(), why, detail: detail.map(str::to_owned), actions }
 }
 
-fn written(output: &Output) -> OutRecord {
+pub fn written(output: &Output) -> OutRecord {
     write_output(output, &Settings::default()).expect("a record")
 }
 
-fn parsed(record: &OutRecord) -> Value {
+pub fn parsed(record: &OutRecord) -> Value {
     serde_json::from_slice(record.value.as_deref().expect("a value")).expect("JSON")
 }
 
-fn check(name: &str, value: &Value) {
+pub fn check(name: &str, value: &Value) {
     let parse = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
     let mut options = jsonschema::options();
     for (_, text) in SCHEMAS.iter().filter(|(name, _)| *name != "asyncapi") {

@@ -1,0 +1,187 @@
+//! Who is behind a target: users, teams and schedules, from the files beside the rules (SPEC 4.6, 5).
+
+use crate::model::{Person, Target, TargetKind, Time};
+use crate::rules::beside::{Part, Span, read_file};
+use crate::rules::diagnostic::{Diagnostic, suggest};
+use crate::rules::schedule::Schedule;
+use crate::rules::{RuleSource, schedule_file};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MOST_USERS: usize = 50_000;
+const MOST_TEAMS: usize = 10_000;
+const MOST_MEMBERS: usize = 1_000;
+
+/// The people that targets name, as of one rule set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct People {
+    users: BTreeMap<String, User>,
+    teams: BTreeMap<String, Vec<String>>,
+    schedules: BTreeMap<String, Schedule>,
+}
+
+/// One address at least.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct User {
+    email: Option<String>,
+    phone: Option<String>,
+    slack: Option<String>,
+}
+
+impl People {
+    /// Whom a target means at that moment, each once; nobody where its id stands in no file.
+    pub fn reach(&self, target: &Target, at: Time) -> Vec<Person> {
+        let ids = match target.kind {
+            TargetKind::SlackChannel => {
+                let (kind, id) = (target.kind, target.id.clone());
+                return vec![Person { kind, id, email: None, phone: None, slack: None }];
+            }
+            TargetKind::User => return self.user(&target.id, target.email.as_ref()).into_iter().collect(),
+            TargetKind::Schedule => self.on_call(&target.id, at),
+            TargetKind::Team => self.teams.get(&target.id).cloned().unwrap_or_default(),
+        };
+        let mut seen = BTreeSet::new();
+        ids.iter().filter(|id| seen.insert(*id)).filter_map(|id| self.user(id, None)).collect()
+    }
+
+    /// The users on call at that moment: one at most, for the last override or layer that has somebody counts alone.
+    pub fn on_call(&self, schedule: &str, at: Time) -> Vec<String> {
+        self.schedules.get(schedule).and_then(|schedule| schedule.on_call(at)).into_iter().collect()
+    }
+
+    /// `email` of the target goes before the one of the file, and does for a user without one.
+    fn user(&self, id: &str, email: Option<&String>) -> Option<Person> {
+        let user = self.users.get(id).cloned();
+        if user.is_none() && email.is_none() {
+            return None;
+        }
+        let User { email: own, phone, slack } = user.unwrap_or_default();
+        Some(Person { kind: TargetKind::User, id: id.to_owned(), email: email.cloned().or(own), phone, slack })
+    }
+
+    /// Why nobody can be behind a target, whatever the moment; the second is the remedy.
+    pub(super) fn unresolved(&self, kind: TargetKind, id: &str) -> Option<(String, String)> {
+        let (known, key): (Vec<&str>, _) = match kind {
+            TargetKind::SlackChannel => return None,
+            TargetKind::User => (self.users.keys().map(String::as_str).collect(), "users"),
+            TargetKind::Team => (self.teams.keys().map(String::as_str).collect(), "teams"),
+            TargetKind::Schedule => (self.schedules.keys().map(String::as_str).collect(), "schedules"),
+        };
+        if known.binary_search(&id).is_ok() {
+            return None;
+        }
+        let help = match suggest(id, known) {
+            near if near.starts_with("did") => near,
+            _ => format!("add `[{key}.{}]` to {key}.toml", quoted(id)),
+        };
+        Some((format!("there is no {} `{id}`", kind.name()), help))
+    }
+
+    /// Reads the three files; false where something is wrong with one.
+    pub(super) fn load(source: &RuleSource, found: &mut Vec<Diagnostic>) -> (People, bool) {
+        let mut people = People::default();
+        let users_sound = read_file(source, "users.toml", found, |root| people.read_users(root));
+        let check = |people: &People, part: &Part<'_>, user: &str, span: Span| {
+            if users_sound && let Some((message, help)) = people.unresolved(TargetKind::User, user) {
+                part.error(span, message, &help);
+            }
+        };
+        let teams_sound = read_file(source, "teams.toml", found, |root| people.read_teams(root, check));
+        let schedules_sound = read_file(source, "schedules.toml", found, |root| {
+            let schedules = schedule_file::read(root, |part, user, span| check(&people, part, user, span));
+            people.schedules = schedules;
+        });
+        (people, users_sound && teams_sound && schedules_sound)
+    }
+
+    fn read_users(&mut self, root: &Part<'_>) {
+        root.know(&["users"]);
+        for (id, part) in root.named("users", MOST_USERS) {
+            part.know(&["email", "phone", "slack"]);
+            let help = "write it in quotes";
+            let own = |key| part.text(key, help).map(str::to_owned);
+            let user = User { email: own("email"), phone: own("phone"), slack: own("slack") };
+            if user.email.as_ref().is_some_and(|email| !email.contains('@')) {
+                part.wrong("email", "an e-mail address", "write for example `email = \"alice@example.com\"`");
+            }
+            if !["email", "phone", "slack"].iter().any(|key| part.has(key)) {
+                let help = "write for example `email = \"alice@example.com\"`, `phone` or `slack`";
+                part.error(part.span(), format!("{} has no address: nobody could be told", part.name), help);
+            }
+            self.users.insert(id.to_owned(), user);
+        }
+    }
+
+    fn read_teams(&mut self, root: &Part<'_>, check: impl Fn(&People, &Part<'_>, &str, Span)) {
+        const HELP: &str = "write for example `members = [\"alice\", \"bob\"]`";
+        root.know(&["teams"]);
+        for (id, part) in root.named("teams", MOST_TEAMS) {
+            part.know(&["members"]);
+            let members = part.texts("members", MOST_MEMBERS, HELP);
+            match part.has("members") {
+                false => part.missing("members", HELP),
+                true if members.is_empty() => part.wrong("members", "one user at least", HELP),
+                true => {}
+            }
+            for (user, span) in &members {
+                check(self, &part, user, span.clone());
+            }
+            self.teams.insert(id.to_owned(), members.into_iter().map(|(user, _)| user.to_owned()).collect());
+        }
+    }
+}
+
+/// As a key of TOML.
+fn quoted(id: &str) -> String {
+    let bare = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if bare { id.to_owned() } else { format!("{id:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn people() -> People {
+        let files = [
+            ("users.toml", "[users.alice]\nemail = \"alice@example.com\"\nphone = \"+1\"\n[users.bob]\nslack = \"U1\"\n"),
+            ("teams.toml", "[teams.llm]\nmembers = [\"bob\", \"alice\", \"bob\"]\n"),
+            ("schedules.toml", "[[schedules.primary.layers]]\nusers = [\"bob\"]\n"),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let mut found = Vec::new();
+        let (people, sound) = People::load(&RuleSource { files: files.into() }, &mut found);
+        assert!(sound, "{found:?}");
+        people
+    }
+
+    #[test]
+    fn a_target_reaches_people_once_each_and_nobody_by_a_missing_id() {
+        let people = people();
+        let reach = |kind: TargetKind, id: &str| {
+            let target = Target { kind, id: id.to_owned(), email: None };
+            people.reach(&target, Time(0)).into_iter().map(|person| person.id).collect::<Vec<_>>()
+        };
+        assert_eq!(reach(TargetKind::User, "alice"), ["alice"]);
+        assert_eq!(reach(TargetKind::Team, "llm"), ["bob", "alice"]);
+        assert_eq!(reach(TargetKind::Schedule, "primary"), ["bob"]);
+        assert_eq!(reach(TargetKind::SlackChannel, "#any"), ["#any"]);
+        for kind in [TargetKind::User, TargetKind::Team, TargetKind::Schedule] {
+            assert_eq!(reach(kind, "nobody"), [""; 0], "{kind:?}");
+        }
+        let alice = &people.reach(&Target { kind: TargetKind::User, id: "alice".to_owned(), email: None }, Time(0))[0];
+        assert_eq!(
+            (alice.email.as_deref(), alice.phone.as_deref(), &alice.slack),
+            (Some("alice@example.com"), Some("+1"), &None)
+        );
+    }
+
+    #[test]
+    fn the_seeds_email_of_a_target_goes_before_the_files() {
+        let people = people();
+        for (id, phone) in [("alice", Some("+1")), ("carol", None)] {
+            let email = Some("other@example.com".to_owned());
+            let reached = people.reach(&Target { kind: TargetKind::User, id: id.to_owned(), email: email.clone() }, Time(0));
+            assert_eq!(reached.len(), 1);
+            assert_eq!((&reached[0].email, reached[0].phone.as_deref()), (&email, phone), "{id}");
+        }
+    }
+}
