@@ -110,6 +110,7 @@ pub(super) fn start_workers(
         layout,
         commit_interval: millis(config.engine.commit_interval),
         idle_commit_interval: millis(config.engine.idle_commit_interval),
+        catch_up: millis(config.catch_up.max),
         codec: Arc::new(settings::codec(config)),
         engine: Arc::new(settings::engine(config)),
         rules,

@@ -1,6 +1,6 @@
 //! An action as JSON: the envelope that all kinds share, and what each adds (SPEC 3.5).
 
-use crate::codec::incident::{Shown, fitting, json};
+use crate::codec::incident::{Shown, fitting, json, room};
 use crate::model::{
     Action, ActionId, ActionKind, Channel, DigestEntry, IncidentId, LimitNotice, Person, Remedy, RuleEvent, TargetKind, Time,
 };
@@ -96,8 +96,9 @@ fn more(kind: &ActionKind) -> More<'_> {
 
 /// The value of an action's record, at most `most` bytes long.
 pub fn action(action: &Action, most: usize) -> Vec<u8> {
+    let room = 512 + room(&action.incident);
     fitting(most, |extent| {
-        json(&Wire {
+        let wire = Wire {
             id: &action.id,
             kind: action.kind.name(),
             incident_id: action.incident.id,
@@ -106,6 +107,7 @@ pub fn action(action: &Action, most: usize) -> Vec<u8> {
             created_at: action.created_at,
             more: more(&action.kind),
             incident: Shown(&action.incident, extent),
-        })
+        };
+        json(&wire, room)
     })
 }

@@ -53,7 +53,7 @@ pub fn decision(decision: &Decision, most: usize) -> Vec<u8> {
 
 fn write(decision: &Decision, listed: &[&Verdict], details: bool) -> Vec<u8> {
     let unlisted = u32::try_from(decision.verdicts.len() - listed.len()).unwrap_or(u32::MAX);
-    json(&Wire {
+    let wire = Wire {
         incident_id: decision.incident_id,
         event: decision.event,
         at: decision.at,
@@ -69,5 +69,6 @@ fn write(decision: &Decision, listed: &[&Verdict], details: bool) -> Vec<u8> {
             })
             .collect(),
         more: decision.more.saturating_add(unlisted),
-    })
+    };
+    json(&wire, 192 + 192 * listed.len())
 }

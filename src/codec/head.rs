@@ -30,7 +30,7 @@ pub struct Head<'a> {
 }
 
 impl<'h> Head<'h> {
-    fn fingerprint(&self, settings: &Settings) -> Fingerprint {
+    pub fn fingerprint(&self, settings: &Settings) -> Fingerprint {
         if !self.dedup_key.is_empty() {
             return Fingerprint::of_dedup_key(self.dedup_key);
         }
@@ -47,15 +47,15 @@ impl<'h> Head<'h> {
         .fingerprint()
     }
 
-    /// The alert of a record with that origin and Kafka timestamp.
-    pub fn alert<'a>(&self, origin: Origin, time: Time, settings: &Settings, body: &'a dyn Fn() -> AlertBody) -> Alert<'a>
+    /// The alert of a record with that origin and Kafka timestamp, its fingerprint made before.
+    pub fn alert<'a>(&self, origin: Origin, time: Time, fingerprint: Fingerprint, body: &'a dyn Fn() -> AlertBody) -> Alert<'a>
     where
         'h: 'a,
     {
         Alert {
             origin,
             service_id: Cow::Borrowed(self.service_id),
-            fingerprint: self.fingerprint(settings),
+            fingerprint,
             severity: self.severity,
             status: self.status,
             timestamp: self.timestamp.map_or(time, |said| said.min(time.after(AHEAD))),

@@ -34,12 +34,22 @@ pub fn fitting(most: usize, mut write: impl FnMut(Extent) -> Vec<u8>) -> Vec<u8>
 
 /// The value of a record of `incidents`, at most `most` bytes long.
 pub fn incident(incident: &Incident, most: usize) -> Vec<u8> {
-    fitting(most, |extent| json(&Shown(incident, extent)))
+    fitting(most, |extent| json(&Shown(incident, extent), room(incident)))
 }
 
-/// JSON of what cannot fail to be written: string keys, no foreign `Serialize`.
-pub fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+/// About how many bytes an incident takes: a text that grows as it is written is moved at each doubling.
+pub fn room(incident: &Incident) -> usize {
+    let texts = [&incident.title, &incident.description, &incident.category, &incident.service_id];
+    let texts: usize = texts.into_iter().map(String::len).sum();
+    let labels: usize = incident.labels.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+    1_024 + texts + labels + 64 * incident.metadata.0.len() + 128 * incident.timeline.len()
+}
+
+/// JSON of what cannot fail to be written: string keys, no foreign `Serialize`. `room`: about what it takes.
+pub fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(room);
+    let written = serde_json::to_writer(&mut text, value);
+    if written.is_err() { Vec::new() } else { text }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -40,7 +40,7 @@ pub use event::read_event;
 pub use fact::{FACT, read_fact};
 pub use incident::read_incident;
 pub use output::{OutRecord, write_output};
-pub use read::{AlertRecord, Form, Item, read_alerts};
+pub use read::{AlertRecord, Form, Item, Opened, open, read_alerts};
 pub use reply::{REPLY_TO, REQUEST_ID, Reply, reply};
 pub use schema::{SCHEMAS, schema};
 pub use settings::Settings;

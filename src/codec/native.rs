@@ -14,7 +14,6 @@ use crate::codec::numbers::{self, Known, Numbers};
 use crate::codec::{Settings, depth};
 use crate::model::{AlertBody, AlertStatus, Environment, Labels, Metadata, Severity, Time};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 
 /// The fields that are not metadata.
 const FIELDS: [&str; 12] = [
@@ -35,25 +34,25 @@ const FIELDS: [&str; 12] = [
 /// What of an alert's words decides a merge, as it stands there; an empty string is a missing one.
 #[derive(Default)]
 pub struct Words<'a> {
-    pub service_id: Cow<'a, str>,
+    pub service_id: &'a str,
     pub has_title: bool,
-    pub category: Cow<'a, str>,
-    pub environment: Cow<'a, str>,
-    pub severity: Cow<'a, str>,
-    pub status: Cow<'a, str>,
-    pub timestamp: Cow<'a, str>,
-    pub dedup_key: Cow<'a, str>,
-    pub source: Cow<'a, str>,
-    pub metric_type: Cow<'a, str>,
-    pub model_id: Cow<'a, str>,
+    pub category: &'a str,
+    pub environment: &'a str,
+    pub severity: &'a str,
+    pub status: &'a str,
+    pub timestamp: &'a str,
+    pub dedup_key: &'a str,
+    pub source: &'a str,
+    pub metric_type: &'a str,
+    pub model_id: &'a str,
     /// Known numeric names among the unknown top-level fields.
     pub top: Numbers,
     pub metadata: Numbers,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
     /// Defaults, aliases and the score.
-    pub fn head(&self, settings: &Settings) -> Result<Head<'_>, String> {
+    pub fn head(&self, settings: &Settings) -> Result<Head<'a>, String> {
         if self.service_id.is_empty() {
             return Err(missing("service_id"));
         }
@@ -61,19 +60,19 @@ impl Words<'_> {
             return Err(missing("title"));
         }
         let numbers = self.metadata.or(&self.top);
-        let said = if self.severity.is_empty() { None } else { settings.severity(&self.severity) };
+        let said = if self.severity.is_empty() { None } else { settings.severity(self.severity) };
         Ok(Head {
-            service_id: &self.service_id,
-            category: if self.category.is_empty() { UNCATEGORIZED } else { &self.category },
-            metric_type: &self.metric_type,
-            model_id: &self.model_id,
+            service_id: self.service_id,
+            category: if self.category.is_empty() { UNCATEGORIZED } else { self.category },
+            metric_type: self.metric_type,
+            model_id: self.model_id,
             alertname: "",
-            dedup_key: &self.dedup_key,
-            source: &self.source,
-            environment: settings.environment(&self.environment).unwrap_or_default(),
+            dedup_key: self.dedup_key,
+            source: self.source,
+            environment: settings.environment(self.environment).unwrap_or_default(),
             severity: said.or_else(|| numbers.factors().severity()).unwrap_or(settings.severity_default),
-            status: status("status", &self.status)?,
-            timestamp: time("timestamp", &self.timestamp)?,
+            status: status("status", self.status)?,
+            timestamp: time("timestamp", self.timestamp)?,
             starts_at: None,
             threshold: numbers.number(Known::Threshold),
             current_value: numbers.current_value(),
@@ -159,12 +158,12 @@ pub fn labels(map: &Map<String, Value>) -> Labels {
 
 /// Reads the words of a parsed alert, or says which field is wrong.
 pub fn words<'m>(map: &'m Map<String, Value>, settings: &Settings) -> Result<Words<'m>, String> {
-    let field = |name| text(map, name).map(Cow::Borrowed);
+    let field = |name| text(map, name);
     field("description")?;
     let empty = Map::new();
     let labels = object(map, "labels")?;
     check_labels(labels.unwrap_or(&empty), settings)?;
-    let label = |name| Cow::Borrowed(labels.and_then(|labels| labels.get(name)).and_then(Value::as_str).unwrap_or_default());
+    let label = |name| labels.and_then(|labels| labels.get(name)).and_then(Value::as_str).unwrap_or_default();
     Ok(Words {
         service_id: field("service_id")?,
         has_title: !field("title")?.is_empty(),

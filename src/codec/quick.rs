@@ -1,4 +1,4 @@
-//! The hot path: an alert's words read in place, without a copy or an allocation where no string holds an escape.
+//! The hot path: an alert's words read in place, without a copy or an allocation.
 //!
 //! One visitor for both parsers: sonic-rs for what is short, serde_json above (sonic-rs's own skipping recurses with the
 //! nesting; ours never goes deeper than the limit). It gives up on whatever is not as usual, and `native` decides then.
@@ -8,7 +8,6 @@ use crate::codec::native::Words;
 use crate::codec::numbers::{Known, Numbers, Said};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::borrow::Cow;
 use std::fmt;
 
 /// Longer texts go to serde_json.
@@ -56,8 +55,8 @@ impl<'a> Visitor<'a> for Alert<'_, 'a> {
         while let Some(key) = map.next_key_seed(Key(Field::named))? {
             match key {
                 Field::ServiceId => words.service_id = map.next_value_seed(Text)?,
-                Field::Title => words.has_title = !map.next_value_seed(Text)?.is_empty(),
-                Field::Description => drop(map.next_value_seed(Text)?),
+                Field::Title => words.has_title = map.next_value_seed(HasText)?,
+                Field::Description => drop(map.next_value_seed(HasText)?),
                 Field::Category => words.category = map.next_value_seed(Text)?,
                 Field::Environment => words.environment = map.next_value_seed(Text)?,
                 Field::Severity => words.severity = map.next_value_seed(Text)?,
@@ -150,28 +149,49 @@ macro_rules! any_value {
     };
 }
 
-/// A string; empty for null.
+/// A string as it stands there; empty for null. One with an escape is left to `native`.
 struct Text;
 
-any_value!('a, Text, Cow<'a, str>);
+any_value!('a, Text, &'a str);
 
 impl<'a> Visitor<'a> for Text {
-    type Value = Cow<'a, str>;
+    type Value = &'a str;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Borrowed(text))
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<&'a str, E> {
+        Ok(text)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Owned(text.to_owned()))
+    fn visit_str<E: Error>(self, _: &str) -> Result<&'a str, E> {
+        Err(unusual())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Borrowed(""))
+    fn visit_unit<E: Error>(self) -> Result<&'a str, E> {
+        Ok("")
+    }
+}
+
+/// A string of which only is asked whether it says anything; null does not.
+struct HasText;
+
+any_value!('a, HasText, bool);
+
+impl Visitor<'_> for HasText {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+        Ok(!text.is_empty())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<bool, E> {
+        Ok(false)
     }
 }
 
@@ -192,15 +212,15 @@ impl<'a> Visitor<'a> for Labels<'_, 'a> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.words.metric_type = Cow::Borrowed("");
-        self.words.model_id = Cow::Borrowed("");
+        self.words.metric_type = "";
+        self.words.model_id = "";
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         // Labels that come twice: only the last object counts.
-        self.words.metric_type = Cow::Borrowed("");
-        self.words.model_id = Cow::Borrowed("");
+        self.words.metric_type = "";
+        self.words.model_id = "";
         let mut room = if self.nesting == 0 { 0 } else { self.most };
         let kept = |name: &str| match name {
             "metric_type" => Some(true),
@@ -212,7 +232,7 @@ impl<'a> Visitor<'a> for Labels<'_, 'a> {
             match kept {
                 Some(true) => self.words.metric_type = map.next_value_seed(Text)?,
                 Some(false) => self.words.model_id = map.next_value_seed(Text)?,
-                None => drop(map.next_value_seed(Text)?),
+                None => drop(map.next_value_seed(HasText)?),
             }
         }
         Ok(())

@@ -4,9 +4,10 @@ use crate::codec::alertmanager::{self, Element};
 use crate::codec::head::Head;
 use crate::codec::shape::{Shape, shape};
 use crate::codec::{Settings, native, quick, recorder};
-use crate::model::{Alert, AlertBody, Origin, Time};
+use crate::model::{Alert, AlertBody, Fingerprint, Origin, Time};
 
 /// A record of `alerts` (or one forwarded from it).
+#[derive(Clone, Copy)]
 pub struct AlertRecord<'a> {
     pub origin: Origin,
     /// Its Kafka timestamp.
@@ -38,10 +39,57 @@ pub enum Item<'a> {
 
 /// Reads a record of `alerts`, in the order of a body's alerts.
 pub fn read_alerts(record: &AlertRecord<'_>, settings: &Settings, sink: &mut dyn FnMut(Item<'_>)) {
-    let reader = Reader { record, settings };
-    let bytes = record.value.unwrap_or_default();
-    if let Err(reason) = reader.read(sink) {
-        sink(Item::Rejected { index: record.origin.index, reason, bytes });
+    open(*record, settings).read(settings, sink);
+}
+
+/// A record begun to be read: its plain alert is known but for what only a creation needs, and nothing is said of it yet.
+/// So whoever has many can ask for the incidents of all before the first is dealt with.
+pub struct Opened<'a> {
+    pub record: AlertRecord<'a>,
+    /// `None`: anything but a plain alert as usual.
+    plain: Option<Plain<'a>>,
+}
+
+struct Plain<'a> {
+    text: &'a str,
+    head: Head<'a>,
+    fingerprint: Fingerprint,
+}
+
+/// The first part of [`read_alerts`].
+pub fn open<'a>(record: AlertRecord<'a>, settings: &Settings) -> Opened<'a> {
+    Opened { record, plain: Plain::of(&record, settings) }
+}
+
+impl<'a> Plain<'a> {
+    fn of(record: &AlertRecord<'a>, settings: &Settings) -> Option<Plain<'a>> {
+        if !matches!(record.form, None | Some(Form::Native)) {
+            return None;
+        }
+        let bytes = record.value.filter(|bytes| bytes.len() <= settings.max_alert)?;
+        let text = simdutf8::basic::from_utf8(bytes).ok()?;
+        let head = quick::words(text, settings)?.head(settings).ok()?;
+        let fingerprint = head.fingerprint(settings);
+        Some(Plain { text, head, fingerprint })
+    }
+}
+
+impl Opened<'_> {
+    /// Of a plain alert.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.plain.as_ref().map(|plain| &plain.fingerprint)
+    }
+
+    /// The second part of [`read_alerts`].
+    pub fn read(&self, settings: &Settings, sink: &mut dyn FnMut(Item<'_>)) {
+        let reader = Reader { record: &self.record, settings };
+        if let Some(plain) = &self.plain {
+            return reader.plain(plain, sink);
+        }
+        if let Err(reason) = reader.read(sink) {
+            let bytes = self.record.value.unwrap_or_default();
+            sink(Item::Rejected { index: self.record.origin.index, reason, bytes });
+        }
     }
 }
 
@@ -51,7 +99,7 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    /// An error refuses the whole record; nothing was said then.
+    /// What is not a plain alert as usual. An error refuses the whole record; nothing was said then.
     fn read(&self, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), String> {
         let bytes = self.record.value.ok_or("the record has no value (a tombstone)")?;
         let most = self.settings.max_body_bytes.max(self.settings.max_alert);
@@ -62,13 +110,12 @@ impl Reader<'_> {
             simdutf8::compat::from_utf8(bytes).map_err(|error| format!("not UTF-8: byte {} is wrong", error.valid_up_to()))
         })?;
         match self.record.form {
-            Some(Form::Native) => self.native(text, sink),
+            Some(Form::Native) => self.full(text, sink),
             Some(Form::Element) => {
                 let element = alertmanager::parse(text, self.settings)?;
                 self.element(self.record.origin, &element, Form::Element, text, sink)
             }
             Some(Form::Recorder) => self.recorder(text, sink),
-            None if self.quick(text, sink) => Ok(()),
             None => match shape(text, self.settings)? {
                 Shape::Native => self.full(text, sink),
                 Shape::Recorder => self.recorder(text, sink),
@@ -91,23 +138,14 @@ impl Reader<'_> {
         }
     }
 
-    fn native(&self, text: &str, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), String> {
-        if self.quick(text, sink) { Ok(()) } else { self.full(text, sink) }
-    }
-
-    /// Was it an alert as usual?
-    fn quick(&self, text: &str, sink: &mut dyn FnMut(Item<'_>)) -> bool {
-        if text.len() > self.settings.max_alert {
-            return false;
-        }
-        let Some(words) = quick::words(text, self.settings) else { return false };
-        let Ok(head) = words.head(self.settings) else { return false };
+    fn plain(&self, plain: &Plain<'_>, sink: &mut dyn FnMut(Item<'_>)) {
+        let Plain { text, head, fingerprint } = plain;
         let body = || match native::parse(text, self.settings) {
             Ok(map) => native::body(map, self.settings),
             Err(error) => native::unreadable(&error),
         };
-        self.emit(self.record.origin, &head, &body, Form::Native, text, sink);
-        true
+        let alert = head.alert(self.record.origin, self.record.time, *fingerprint, &body);
+        sink(Item::Alert { alert: &alert, form: Form::Native, bytes: text.as_bytes() });
     }
 
     fn full(&self, text: &str, sink: &mut dyn FnMut(Item<'_>)) -> Result<(), String> {
@@ -150,7 +188,7 @@ impl Reader<'_> {
         text: &str,
         sink: &mut dyn FnMut(Item<'_>),
     ) {
-        let alert = head.alert(origin, self.record.time, self.settings, body);
+        let alert = head.alert(origin, self.record.time, head.fingerprint(self.settings), body);
         sink(Item::Alert { alert: &alert, form, bytes: text.as_bytes() });
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A record asks by two headers: [`REQUEST_ID`], any bytes, and [`REPLY_TO`], a partition of the replies topic in decimal.
 
-use crate::codec::incident::{Shown, fitting, json};
+use crate::codec::incident::{Shown, fitting, json, room};
 use crate::codec::{OutRecord, Settings};
 use crate::model::{Incident, IncidentId, Topic};
 use serde::Serialize;
@@ -42,14 +42,16 @@ struct Error<'a> {
 
 /// The record that answers the request `id`, to the partition that it named.
 pub fn reply(reply: &Reply<'_>, id: &[u8], partition: u32, settings: &Settings) -> OutRecord {
+    let expected = reply.incident.map_or(256, room);
     let value = fitting(settings.record_max, |extent| {
-        json(&Wire {
+        let wire = Wire {
             status: reply.status,
             outcome: reply.outcome,
             incident_id: reply.incident_id.or(reply.incident.map(|incident| incident.id)),
             incident: reply.incident.map(|incident| Shown(incident, extent)),
             error: reply.reason.map(|reason| Error { reason }),
-        })
+        };
+        json(&wire, expected)
     });
     OutRecord {
         topic: Topic::Replies,

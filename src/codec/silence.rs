@@ -103,7 +103,7 @@ pub fn silence(silence: &Silence) -> Vec<u8> {
         is_regex: matcher.is_regex,
         is_equal: matcher.is_equal,
     });
-    json(&Wire {
+    let wire = Wire {
         id: &silence.id,
         matchers: matchers.collect(),
         starts_at: silence.starts_at,
@@ -111,5 +111,6 @@ pub fn silence(silence: &Silence) -> Vec<u8> {
         created_by: silence.created_by.as_deref(),
         comment: silence.comment.as_deref(),
         updated_at: silence.updated_at,
-    })
+    };
+    json(&wire, 512)
 }

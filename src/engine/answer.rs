@@ -1,62 +1,15 @@
-//! What an incident's shard asks of a rule's desk, and what it does with the answer: the decision, and what hangs on it (SPEC
-//! 4.7).
+//! What a rule's desk answers, at the shard of the incident: the decision, and what hangs on it (SPEC 4.7).
 
 use crate::engine::book::{Asked, Reminder, Unrouted, rule_key};
 use crate::engine::entry::Full;
-use crate::engine::notify::{Occasion, Said, Telling, cause, must_reach_somebody};
+use crate::engine::notify::{Occasion, Said, Telling};
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
-use crate::model::home::home;
 use crate::model::time::{MINUTE, Millis};
-use crate::model::{
-    Channel, Decision, DeskAnswer, DeskItem, DeskOutcome, DigestTerms, Fact, Incident, Output, RuleEvent, Status, Time, Verdict,
-    Why,
-};
-use crate::rules::NotificationRule;
+use crate::model::{Decision, DeskAnswer, DeskOutcome, Incident, Output, RuleEvent, Status, Time, Verdict, Why};
 use std::sync::Arc;
 
 impl Shard {
-    /// To the desk at the home of the rule's name, also where that is here. `follows`: on entering, what its acting brings.
-    #[allow(clippy::too_many_arguments, reason = "what the rule said, used in two places")]
-    pub(super) fn ask_desk(
-        &self,
-        rule: &NotificationRule,
-        full: &mut Full,
-        telling: &Telling<'_>,
-        channels: Vec<Channel>,
-        error: Option<String>,
-        follows: Option<(Option<u64>, bool)>,
-        step: &mut Step<'_, '_>,
-    ) {
-        let (occasion, snapshot) = (telling.occasion, telling.snapshot);
-        let cause = cause(occasion, full.book.epoch, snapshot);
-        if follows.is_some() || must_reach_somebody(occasion.event) {
-            let (repeat_minutes, tells_on_resolve) = follows.unwrap_or_default();
-            let (rule, cause) = (rule.name.clone(), cause.clone());
-            full.book.asked.push(Asked { rule, cause, repeat_minutes, tells_on_resolve, only_hope: false });
-        }
-        let limit = rule.rate_limit;
-        let item = DeskItem {
-            rule: rule.name.clone(),
-            event: occasion.event,
-            epoch: full.book.epoch,
-            cause,
-            at: occasion.at,
-            max_per_hour: limit.and_then(|limit| limit.max_per_hour),
-            max_per_day: limit.and_then(|limit| limit.max_per_day),
-            digest: rule.digest.as_ref().map(|digest| DigestTerms {
-                interval_minutes: digest.interval_minutes,
-                group: digest.by.iter().map(|field| value_of(field, snapshot)).collect(),
-                lead: digest.lead,
-            }),
-            channels,
-            incident: Arc::clone(snapshot),
-            error,
-        };
-        let to = home(rule.name.as_bytes(), self.settings.partitions);
-        step.outputs.push(Output::Fact { to, fact: Fact::Item(Box::new(item)) });
-    }
-
     pub(super) fn desk_answer(&self, now: Time, answer: &DeskAnswer, step: &mut Step<'_, '_>) {
         let why = match answer.outcome {
             DeskOutcome::RateLimited => Why::RateLimited,
@@ -168,17 +121,5 @@ impl Shard {
             let said = Said { verdicts: vec![verdict], ..Said::default() };
             self.decide(snapshot, Occasion { event: unrouted.event, at: now, now }, said, step);
         }
-    }
-}
-
-/// What a digest's `by` names: a field, or `labels.` and a label's name; a label that is not there is empty.
-fn value_of(field: &str, incident: &Incident) -> String {
-    match field {
-        "service_id" => incident.service_id.clone(),
-        "severity" => incident.severity.name().to_owned(),
-        "category" => incident.category.clone(),
-        "environment" => incident.environment.name().to_owned(),
-        "title" => incident.title.clone(),
-        _ => field.strip_prefix("labels.").and_then(|label| incident.labels.get(label)).unwrap_or_default().to_owned(),
     }
 }

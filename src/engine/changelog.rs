@@ -5,7 +5,7 @@
 //! | `i` + id | an incident whole: [`Head`], then its packed body; a tombstone once it has closed |
 //! | `c` + id | when the tombstone of a closed incident is due |
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
-//! | `s`, `u`, `v`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
+//! | `s`, `u`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
 //! | `r` | the hash of the rule set that the incidents were last asked by |
 //!
 //! The first byte of every value is the format's version.
@@ -16,6 +16,7 @@ use crate::engine::sources::Sources;
 use crate::engine::store::Store;
 use crate::model::{IncidentId, Severity, Status, Time};
 use crate::rules::Dependencies;
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -42,6 +43,13 @@ const RECORD_BYTES: usize = if cfg!(test) { 256 } else { 256 * 1024 };
 const RING_KEYS: usize = if cfg!(test) { 16 } else { 1024 };
 /// How many counts the ring may hold beyond twice the incidents that there are.
 const RING_SLACK: usize = if cfg!(test) { 8 } else { 4096 };
+
+/// About what one count takes.
+const COUNT_BYTES: usize = 72;
+/// Entries that are asked for ahead of their turn.
+const AHEAD: usize = 8;
+/// Dirty entries for which the list's memory is kept.
+const DIRTY_KEPT: usize = 1 << 16;
 
 /// What of an entry is not in its body, or is wanted without unpacking it.
 #[derive(Serialize, Deserialize)]
@@ -83,7 +91,7 @@ pub struct CountRing {
 struct CountRecord {
     key: u16,
     sequence: u64,
-    slots: Vec<Slot>,
+    slots: Box<[Slot]>,
 }
 
 pub fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
@@ -94,37 +102,66 @@ pub fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
     key
 }
 
-pub fn encode<T: Serialize>(value: &T, bytes: Vec<u8>) -> Vec<u8> {
+/// Writes behind what `bytes` holds already; postcard's own way there goes byte by byte.
+struct Behind<'v>(&'v mut Vec<u8>);
+
+impl Flavor for Behind<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     // Plain structs of known length: nothing in them can refuse.
-    postcard::to_extend(value, bytes).unwrap_or_default()
+    let _ = postcard::serialize_with_flavor(value, Behind(bytes));
 }
 
 impl Shard {
     /// One record per entity that changed since the last call. Called once per commit of this shard.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
-        let mut counted = Vec::new();
-        for slot in std::mem::take(&mut self.dirty) {
-            let Some(service) = self.store.service_of(slot) else { continue };
-            let snapshot = self
-                .store
-                .get(slot)
-                .filter(|entry| entry.dirty == Dirty::Snapshot)
-                .map(|entry| StateRecord { key: incident_key(b'i', entry.id), value: Some(snapshot(entry, service)) });
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let mut counts = self.ring.begin(dirty.len());
+        for (at, &slot) in dirty.iter().enumerate() {
+            if let Some(later) = dirty.get(at + AHEAD) {
+                self.store.prefetch(*later);
+            }
             let Some(entry) = self.store.get_mut(slot) else { continue };
             match std::mem::replace(&mut entry.dirty, Dirty::Clean) {
                 Dirty::Clean => {}
-                Dirty::Counts => counted.push(slot),
+                Dirty::Counts => counts.add(slot, entry),
                 Dirty::Snapshot => {
                     entry.counted_in = 0;
-                    snapshot.into_iter().for_each(&mut *sink);
+                    if let Some(entry) = self.store.get(slot) {
+                        let value = snapshot(entry, self.store.service_name(entry));
+                        sink(StateRecord { key: incident_key(b'i', entry.id), value: Some(value) });
+                    }
                 }
             }
+        }
+        // Its room is kept for the next commit, unless it was a burst's.
+        dirty.clear();
+        if dirty.capacity() <= DIRTY_KEPT {
+            self.dirty = dirty;
         }
         for gone in std::mem::take(&mut self.gone) {
             match gone {
                 Gone::Closed(id, forget_at) => {
                     sink(StateRecord { key: incident_key(b'i', id), value: None });
-                    sink(StateRecord { key: incident_key(b'c', id), value: Some(encode(&forget_at, vec![VERSION])) });
+                    let mut value = vec![VERSION];
+                    encode(&forget_at, &mut value);
+                    sink(StateRecord { key: incident_key(b'c', id), value: Some(value) });
                 }
                 Gone::Forgotten(id) => sink(StateRecord { key: incident_key(b'c', id), value: None }),
             }
@@ -132,7 +169,7 @@ impl Shard {
         for side in std::mem::take(&mut self.sides) {
             sink(self.side_record(&side));
         }
-        self.ring.write(&mut self.store, counted, sink);
+        self.ring.write(&mut self.store, counts, sink);
         if self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.logged_rules = Some(self.rules.hash().to_owned());
             sink(StateRecord { key: b"r".to_vec(), value: Some([&[VERSION], self.rules.hash().as_bytes()].concat()) });
@@ -235,53 +272,81 @@ fn snapshot(entry: &Entry, service_id: &str) -> Vec<u8> {
     };
     let mut value = Vec::with_capacity(entry.body.len() + 192);
     value.push(VERSION);
-    value = encode(&head, value);
+    encode(&head, &mut value);
     value.extend_from_slice(&entry.body);
     value
 }
 
+/// The counts of one commit on their way into records.
+struct Counting {
+    sequence: u64,
+    /// Full records: whose counts, and the value.
+    full: Vec<(Box<[Slot]>, Vec<u8>)>,
+    slots: Vec<Slot>,
+    value: Vec<u8>,
+    total: usize,
+    /// How much room the next record is given.
+    room: usize,
+}
+
+impl Counting {
+    fn add(&mut self, slot: Slot, entry: &mut Entry) {
+        entry.counted_in = self.sequence;
+        if self.value.is_empty() {
+            self.value.reserve_exact(self.room);
+            self.value.push(VERSION);
+        }
+        let counts = &entry.counts;
+        encode(&CountEntry { id: entry.id, counts: counts.clone(), fired_at: entry.sources.times().collect() }, &mut self.value);
+        self.slots.push(slot);
+        self.total += 1;
+        if self.value.len() >= RECORD_BYTES {
+            self.end_record();
+        }
+    }
+
+    fn end_record(&mut self) {
+        if !self.slots.is_empty() {
+            self.full.push((std::mem::take(&mut self.slots).into(), std::mem::take(&mut self.value)));
+        }
+    }
+}
+
 impl CountRing {
-    /// Writes the counts of `counted`, and again those still valid of the records that it displaces.
-    fn write(&mut self, store: &mut Store, mut counted: Vec<Slot>, sink: &mut dyn FnMut(StateRecord)) {
-        if counted.is_empty() {
+    /// `most`: how many counts may come.
+    fn begin(&self, most: usize) -> Counting {
+        let room = (most.saturating_mul(COUNT_BYTES)).min(RECORD_BYTES) + 2 * COUNT_BYTES;
+        Counting { sequence: self.sequence + 1, full: Vec::new(), slots: Vec::new(), value: Vec::new(), total: 0, room }
+    }
+
+    /// Writes the counts, and again those still valid of the records that they displace.
+    fn write(&mut self, store: &mut Store, mut counts: Counting, sink: &mut dyn FnMut(StateRecord)) {
+        if counts.total == 0 {
             return;
         }
-        self.sequence += 1;
-        for &slot in &counted {
-            if let Some(entry) = store.get_mut(slot) {
-                entry.counted_in = self.sequence;
-            }
-        }
-        while self.records.len() >= RING_KEYS || self.total + counted.len() > 2 * store.len() + RING_SLACK {
+        self.sequence = counts.sequence;
+        while self.records.len() >= RING_KEYS || self.total + counts.total > 2 * store.len() + RING_SLACK {
             let Some(oldest) = self.records.pop_front() else { break };
             self.total -= oldest.slots.len();
             self.free.push(oldest.key);
-            for slot in oldest.slots {
-                if let Some(entry) = store.get_mut(slot)
+            for (at, slot) in oldest.slots.iter().enumerate() {
+                if let Some(later) = oldest.slots.get(at + AHEAD) {
+                    store.prefetch(*later);
+                }
+                if let Some(entry) = store.get_mut(*slot)
                     && entry.counted_in == oldest.sequence
                 {
-                    entry.counted_in = self.sequence;
-                    counted.push(slot);
+                    counts.add(*slot, entry);
                 }
             }
         }
-        let mut value = vec![VERSION];
-        let mut slots = Vec::new();
-        for slot in counted {
-            let Some(entry) = store.get(slot) else { continue };
-            let counts = CountEntry { id: entry.id, counts: entry.counts.clone(), fired_at: entry.sources.times().collect() };
-            value = encode(&counts, value);
-            slots.push(slot);
-            if value.len() >= RECORD_BYTES {
-                self.push(std::mem::take(&mut slots), std::mem::replace(&mut value, vec![VERSION]), sink);
-            }
-        }
-        if !slots.is_empty() {
+        counts.end_record();
+        for (slots, value) in counts.full {
             self.push(slots, value, sink);
         }
     }
 
-    fn push(&mut self, slots: Vec<Slot>, value: Vec<u8>, sink: &mut dyn FnMut(StateRecord)) {
+    fn push(&mut self, slots: Box<[Slot]>, value: Vec<u8>, sink: &mut dyn FnMut(StateRecord)) {
         let key = self.free.pop().unwrap_or_else(|| {
             self.used += 1;
             self.used - 1
@@ -312,7 +377,7 @@ impl CountRing {
         }
         self.total += slots.len();
         self.used = self.used.max(key + 1);
-        self.records.push_back(CountRecord { key, sequence: self.sequence, slots });
+        self.records.push_back(CountRecord { key, sequence: self.sequence, slots: slots.into() });
         Ok(())
     }
 

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 /// Who says it, and when: `at` is the command's Kafka time.
 #[derive(Clone, Copy)]
-struct Spoken<'a> {
-    user: Option<&'a str>,
-    note: Option<&'a str>,
-    at: Time,
-    now: Time,
+pub(super) struct Spoken<'a> {
+    pub user: Option<&'a str>,
+    pub note: Option<&'a str>,
+    pub at: Time,
+    pub now: Time,
 }
 
 fn refused(status: u16, reason: String) -> Refusal {
@@ -92,8 +92,8 @@ impl Shard {
                 }
                 self.escalate_now(&mut full, spoken.now, step)?;
             }
-            IncidentCommand::ApproveRemediation => self.approval(&mut full, true, spoken.user, spoken.now, step)?,
-            IncidentCommand::RejectRemediation => self.approval(&mut full, false, spoken.user, spoken.now, step)?,
+            IncidentCommand::ApproveRemediation => self.approval(&mut full, true, spoken, step)?,
+            IncidentCommand::RejectRemediation => self.approval(&mut full, false, spoken, step)?,
             IncidentCommand::RemediationResult { action_id, outcome, error } => {
                 if !self.remediation_result(&mut full, action_id, *outcome, error.as_deref(), spoken.now, step) {
                     return Ok(Outcome::Ignored);
@@ -176,7 +176,8 @@ impl Shard {
         // A command that was read late may name a time that has passed.
         let until = Some(until).filter(|until| *until > spoken.now);
         let before = std::mem::replace(&mut full.incident.snoozed_until, until);
-        self.escalation_snoozed(full, until.unwrap_or(spoken.now), before, spoken.now);
+        // In place of what is left of the one before.
+        self.escalation_snoozed(full, (spoken.at + length) - before.map_or(spoken.at, |before| before.max(spoken.at)));
         full.publish(spoken.now, step);
         Ok(())
     }
@@ -228,6 +229,7 @@ impl Shard {
     ) -> std::sync::Arc<crate::model::Incident> {
         full.incident.status = Status::Closed;
         full.incident.snoozed_until = None;
+        self.remediation_over(full, step);
         full.book.note_active(at, false);
         full.incident.note(at, TimelineEvent::Closed, user, said.map_or(Value::Null, |note| json!({ "note": note })));
         let snapshot = full.publish(now, step);

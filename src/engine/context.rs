@@ -83,9 +83,17 @@ impl Shard {
     pub(super) fn context(&self, incident: &Incident, now: Time, event: RuleEvent) -> Context {
         Context {
             service: self.contexts.get(&incident.service_id).cloned().unwrap_or_default(),
-            open_incidents: self.store.firing_of(&incident.service_id),
+            attempts: self.attempts.all(&incident.fingerprint, now),
+            open_incidents: self.firing_with(incident),
             ..Context::new(now, event)
         }
+    }
+
+    /// How many incidents of its service fire, it itself as it is about to be among them.
+    fn firing_with(&self, incident: &Incident) -> u64 {
+        let held = self.store.find_id(incident.id).and_then(|slot| self.store.get(slot));
+        let counted = u64::from(held.is_some_and(|entry| entry.status.fires()));
+        self.store.firing_of(&incident.service_id).saturating_sub(counted) + u64::from(incident.status.fires())
     }
 
     /// `metadata.recent_changes`: the last 5 of the 24 hours before `at`, newest first; `None` without any.

@@ -276,7 +276,9 @@ pub fn kin(incident: &Incident) -> [u32; 3] {
 
 fn pack(incident: &Incident, book: &Book) -> Box<[u8]> {
     // Only a map without a known length or a failing `Serialize` could fail here, and these types have neither.
-    postcard::to_allocvec(&(incident, book)).unwrap_or_default().into_boxed_slice()
+    let packed = postcard::to_extend(&(incident, book), Vec::with_capacity(1024)).unwrap_or_default();
+    // A copy of the very size: a vector that is shrunk may keep the block that it had, and a million of them wait here.
+    Box::from(packed.as_slice())
 }
 
 pub fn half(fingerprint: &[u8; 32]) -> [u8; 16] {

@@ -18,7 +18,7 @@ impl Shard {
             Fact::Answer(answer) => self.desk_answer(now, answer, step),
             Fact::BudgetAsk(ask) => self.budget_ask(now, ask, step),
             Fact::BudgetAnswer(answer) => self.budget_answer(now, answer, step),
-            Fact::BudgetReturn { rule, action, service_id } => self.budget_return(rule, action, service_id, step),
+            Fact::BudgetReturn { rule, action, .. } => self.budget_return(rule, action, step),
         }
         Outcome::Done(None)
     }

@@ -38,11 +38,9 @@ impl Shard {
         let occasion = Occasion { event: RuleEvent::Triggered, at, now };
         let mut said = Said::default();
         let mut snapshot = snapshot;
-        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+        if full.incident.status == Status::Triggered {
+            // Where people wait for its outcome, the decision says so of policies and rules.
             snapshot = self.try_remediation(full, snapshot, occasion, &mut said, step);
-            if full.book.stage == Stage::Remedying {
-                return self.decide(&snapshot, occasion, said, step);
-            }
         }
         self.speak(full, snapshot, occasion, said, step);
     }
@@ -56,7 +54,7 @@ impl Shard {
         mut said: Said,
         step: &mut Step<'_, '_>,
     ) {
-        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+        if full.incident.status == Status::Triggered {
             snapshot = self.start_escalation(full, snapshot, occasion, &mut said, step);
         }
         self.tell(full, &snapshot, occasion, said, step);
@@ -67,15 +65,14 @@ impl Shard {
         full.book.open_epoch();
         full.book.escalation = None;
         let snapshot = full.publish(occasion.now, step);
-        if self.mute(full).is_some() {
-            // Its escalation waits with it: the end of what mutes it opens an epoch of its own, or pays what is owed.
-            return self.tell(full, &snapshot, occasion, Said::default(), step);
-        }
+        // Of one that is muted the escalation waits too: the end of what mutes it opens an epoch of its own, or pays what is
+        // owed.
         self.speak(full, snapshot, occasion, Said::default(), step);
     }
 
-    /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before.
-    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) {
+    /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before. True if an epoch
+    /// began.
+    pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) -> bool {
         let is = full.incident.suppressed || !full.incident.silenced_by.is_empty();
         if is && !was {
             full.book.owed.clear();
@@ -93,10 +90,12 @@ impl Shard {
         if was && !is && full.incident.status.fires() {
             full.incident.note(at, TimelineEvent::Unsuppressed, None, Value::Null);
             if full.book.stage == Stage::Open {
-                return self.new_epoch(full, Occasion { event: RuleEvent::Unsuppressed, at, now }, step);
+                self.new_epoch(full, Occasion { event: RuleEvent::Unsuppressed, at, now }, step);
+                return true;
             }
         }
         full.publish(now, step);
+        false
     }
 
     /// Says what was to be said while it was snoozed or all was held back.
@@ -110,16 +109,24 @@ impl Shard {
                 _ if full.incident.status.fires() == ends => {}
                 RuleEvent::Triggered => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
                 _ if event.opens_epoch() => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
-                RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, step),
+                RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, false, step),
                 _ => self.tell(full, &snapshot, occasion, Said::default(), step),
             }
         }
         self.pay_unrouted(full, &snapshot, now, step);
     }
 
-    /// The severity has risen: another policy may be due, and rules that it enters now.
-    pub(super) fn raised(&self, full: &mut Full, mut snapshot: Arc<Incident>, occasion: Occasion, step: &mut Step<'_, '_>) {
-        let mut said = Said::default();
+    /// The severity has risen: another policy may be due, and rules that it enters now. `began`: an epoch that began with it
+    /// has seen to it already that somebody is reached.
+    pub(super) fn raised(
+        &self,
+        full: &mut Full,
+        mut snapshot: Arc<Incident>,
+        occasion: Occasion,
+        began: bool,
+        step: &mut Step<'_, '_>,
+    ) {
+        let mut said = Said { reached: began, ..Said::default() };
         if self.mute(full).is_none() && full.incident.status == Status::Triggered {
             snapshot = self.choose_escalation_again(full, snapshot, occasion, &mut said, step);
         }

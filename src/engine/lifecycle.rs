@@ -88,18 +88,19 @@ impl Shard {
         }
         self.touch_root(entry, now, step);
         let occasion = |event| Occasion { event, at: now, now };
+        let mut began = false;
         if raises {
             let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
             self.link(&mut full, now);
             full.incident.silenced_by = self.silences.matching(&full.incident, now);
-            self.after_mute(&mut full, was, now, now, step);
+            began = self.after_mute(&mut full, was, now, now, step);
         } else {
             full.publish(now, step);
         }
         let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
         self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), Said::default(), step);
         if raises {
-            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), step);
+            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), began, step);
         }
         self.save(Some(slot), full, now, step);
     }
@@ -157,7 +158,7 @@ impl Shard {
         self.reopened(&mut full, now, step);
         if raises {
             let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
-            self.raised(&mut full, snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, step);
+            self.raised(&mut full, snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, true, step);
         }
         self.save(Some(slot), full, now, step);
     }
@@ -315,7 +316,7 @@ impl Shard {
         full.book.note_active(resolved_at, false);
         self.stays_quiet(full, now);
         self.escalation_after(full, now);
-        self.remediation_over(full);
+        self.remediation_over(full, step);
         full.close_at = if self.settings.close_after > 0 { now + self.settings.close_after } else { Time::NEVER };
         let snapshot = full.publish(now, step);
         // What resolves while it is held says nothing.
@@ -326,70 +327,11 @@ impl Shard {
         full.book.stage = Stage::Open;
         self.tell(full, &snapshot, Occasion { event: RuleEvent::Resolved, at, now }, Said::default(), step);
     }
-
-    /// What time alone does to an entry that is due; false: nothing any more.
-    pub(super) fn entry_due(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) -> bool {
-        let Some(entry) = self.store.get(slot).filter(|entry| entry.due(&self.settings) <= now) else { return false };
-        let due = entry.due(&self.settings);
-        let Some(mut full) = unpack(entry) else { return false };
-        if entry.stale_at(&self.settings) == due {
-            self.resolve(&mut full, now, due, due, Some("stale: no occurrence any more"), None, step);
-        } else if entry.timing.close_at == due {
-            self.close(slot, &mut full, None, None, due, now, step);
-            return true;
-        } else if entry.timing.wake_at == due {
-            self.wake(&mut full, due, now, step);
-        } else {
-            full.publish(now, step);
-        }
-        self.save(Some(slot), full, now, step);
-        true
-    }
-
-    /// The book, or the end of a snooze, has something to say.
-    fn wake(&self, full: &mut Full, due: Time, now: Time, step: &mut Step<'_, '_>) {
-        let is_due = |at: Option<Time>| at == Some(due);
-        if is_due(full.incident.snoozed_until) {
-            full.incident.snoozed_until = None;
-            return self.pay(full, now, step);
-        }
-        if full.book.owes() && full.incident.snoozed_until.is_none() {
-            return self.pay(full, now, step);
-        }
-        if full.book.stage == (Stage::Held { until: due }) {
-            let snapshot = full.publish(now, step);
-            self.begin(full, snapshot, due, now, step);
-        } else if is_due(full.book.link.release_at) {
-            self.release(full, due, now, step);
-        } else if is_due(full.book.flapping.quiet_until) {
-            self.settled(full, due, now, step);
-        } else if is_due(full.book.unacknowledge_at) {
-            self.unacknowledge(full, due, now, step);
-        } else if is_due(full.book.remediation.as_ref().and_then(|remediation| remediation.due())) {
-            self.remediation_due(full, due, now, step);
-        } else if is_due(full.book.escalation.as_ref().and_then(|escalation| escalation.due())) {
-            self.escalation_due(full, due, now, step);
-        } else {
-            self.remind(full, now, step);
-        }
-    }
-
-    /// Who acknowledged it has let it lie for too long (`ack_timeout_minutes`).
-    fn unacknowledge(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
-        full.book.unacknowledge_at = None;
-        if full.incident.status != Status::Acknowledged {
-            full.publish(now, step);
-            return;
-        }
-        full.incident.status = Status::Triggered;
-        full.incident.note(at, TimelineEvent::Unacknowledged, None, Value::Null);
-        self.new_epoch(full, Occasion { event: RuleEvent::Unacknowledged, at, now }, step);
-    }
 }
 
 /// A body was packed by this program or read from its own changelog; one that cannot be read is a damaged memory or disk.
 /// The entry is left as it is: it still counts, and the next snapshot of the alert's identity opens after its window.
-fn unpack(entry: &Entry) -> Option<Full> {
+pub(super) fn unpack(entry: &Entry) -> Option<Full> {
     entry.full().ok()
 }
 

@@ -6,25 +6,32 @@
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
 mod answer;
+mod attempts;
 mod book;
 mod budget;
 mod changelog;
 mod closed;
 mod command;
 mod context;
+mod course;
 mod dedup;
 mod desk;
 mod desks;
 mod digest;
+mod due;
 mod entry;
 mod escalate;
 mod facts;
 mod flow;
+mod follow;
 mod lifecycle;
 mod limit;
 mod links;
 mod notify;
+mod outcome;
+mod policy;
 mod remediate;
+mod reminders;
 mod services;
 mod shard;
 mod sides;

@@ -1,11 +1,15 @@
 //! Who is told: notification rules against one event of one incident, and the decision that says why (SPEC 4.7, 3.6).
 
-use crate::engine::book::{Reminder, rule_key};
+use crate::engine::book::{Asked, Book, Reminder, rule_key};
 use crate::engine::entry::Full;
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
+use crate::model::home::home;
 use crate::model::time::MINUTE;
-use crate::model::{Action, ActionId, ActionKind, Channel, Decision, EventSet, Incident, Output, RuleEvent, Time, Verdict, Why};
+use crate::model::{
+    Action, ActionId, ActionKind, Channel, Decision, DeskItem, DigestTerms, EventSet, Fact, Incident, Output, RuleEvent, Time,
+    Verdict, Why,
+};
 use crate::rules::{NotificationRule, wants_resolution};
 use std::sync::Arc;
 
@@ -86,7 +90,7 @@ impl Shard {
             match full.book.asked.get_mut(lie_elsewhere..) {
                 Some(asked) if !asked.is_empty() => asked.iter_mut().for_each(|asked| asked.only_hope = true),
                 _ => {
-                    let cause = cause(occasion, full.book.epoch, snapshot);
+                    let cause = cause(occasion, &full.book, snapshot);
                     let verdict = self.tell_default_channels(full, snapshot, occasion, &cause, step);
                     telling.said.verdicts.push(verdict);
                 }
@@ -207,7 +211,7 @@ impl Shard {
                 self.ask_desk(rule, full, telling, channels, verdict.detail, follows, step);
                 return false;
             }
-            let cause = cause(telling.occasion, full.book.epoch, telling.snapshot);
+            let cause = cause(telling.occasion, &full.book, telling.snapshot);
             verdict.actions = self.act(&rule.name, full, telling.snapshot, telling.occasion, &cause, channels, step);
             if verdict.actions.is_empty() && verdict.why == Why::Acted {
                 verdict.why = Why::NoChannels;
@@ -226,6 +230,47 @@ impl Shard {
         let acted = !verdict.actions.is_empty();
         telling.said.verdicts.push(verdict);
         acted
+    }
+
+    /// To the desk at the home of the rule's name, also where that is here. `follows`: on entering, what its acting brings.
+    #[allow(clippy::too_many_arguments, reason = "what the rule said, used in two places")]
+    pub(super) fn ask_desk(
+        &self,
+        rule: &NotificationRule,
+        full: &mut Full,
+        telling: &Telling<'_>,
+        channels: Vec<Channel>,
+        error: Option<String>,
+        follows: Option<(Option<u64>, bool)>,
+        step: &mut Step<'_, '_>,
+    ) {
+        let (occasion, snapshot) = (telling.occasion, telling.snapshot);
+        let cause = cause(occasion, &full.book, snapshot);
+        if follows.is_some() || must_reach_somebody(occasion.event) {
+            let (repeat_minutes, tells_on_resolve) = follows.unwrap_or_default();
+            let (rule, cause) = (rule.name.clone(), cause.clone());
+            full.book.asked.push(Asked { rule, cause, repeat_minutes, tells_on_resolve, only_hope: false });
+        }
+        let limit = rule.rate_limit;
+        let item = DeskItem {
+            rule: rule.name.clone(),
+            event: occasion.event,
+            epoch: full.book.epoch,
+            cause,
+            at: occasion.at,
+            max_per_hour: limit.and_then(|limit| limit.max_per_hour),
+            max_per_day: limit.and_then(|limit| limit.max_per_day),
+            digest: rule.digest.as_ref().map(|digest| DigestTerms {
+                interval_minutes: digest.interval_minutes,
+                group: digest.by.iter().map(|field| value_of(field, snapshot)).collect(),
+                lead: digest.lead,
+            }),
+            channels,
+            incident: Arc::clone(snapshot),
+            error,
+        };
+        let to = home(rule.name.as_bytes(), self.settings.partitions);
+        step.outputs.push(Output::Fact { to, fact: Fact::Item(Box::new(item)) });
     }
 
     /// Nobody else was reached.
@@ -249,7 +294,7 @@ impl Shard {
     }
 
     #[allow(clippy::too_many_arguments, reason = "what an action is made of, used in three places")]
-    fn act(
+    pub(super) fn act(
         &self,
         rule: &str,
         full: &mut Full,
@@ -286,64 +331,32 @@ impl Shard {
         });
         asks.min().unwrap_or(u64::MAX)
     }
-
-    /// Every reminder that is due; one that was missed for long comes once, not once for each interval.
-    pub(super) fn remind(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
-        let snapshot = full.publish(now, step);
-        let mute = self.mute(full);
-        let due: Vec<usize> = (0..full.book.reminders.len()).filter(|at| full.book.reminders[*at].due <= now).collect();
-        let mut ended = Vec::new();
-        for at in due {
-            let reminder = full.book.reminders[at].clone();
-            let rule = self.rules_by_key.get(&reminder.rule).map(|index| (*index, &self.rules.notifications()[*index]));
-            let still = snapshot.status == crate::model::Status::Triggered;
-            let Some((index, rule, minutes)) = rule
-                .filter(|(_, rule)| rule.enabled && still)
-                .and_then(|(index, rule)| rule.repeat_minutes.map(|minutes| (index, rule, minutes as i64 * MINUTE)))
-            else {
-                ended.push(reminder.rule);
-                continue;
-            };
-            let occasion = Occasion { event: RuleEvent::Reminder, at: reminder.due, now };
-            let mut telling = Telling { occasion, snapshot: &snapshot, said: Said::default(), mute };
-            let mut verdict =
-                Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-            let mut asks = false;
-            if let Some(mute) = mute {
-                verdict.why = mute;
-            } else {
-                let context = self.context(&snapshot, now, RuleEvent::Reminder);
-                let channels =
-                    self.rules.channels(index, &snapshot, &context).unwrap_or_else(|_| self.settings.default_channels.clone());
-                if rule.rate_limit.is_some() || rule.digest.is_some() {
-                    // The desk's answer is the decision.
-                    self.ask_desk(rule, full, &telling, channels, None, None, step);
-                    asks = true;
-                } else {
-                    let cause = cause(occasion, full.book.epoch, &snapshot);
-                    verdict.actions = self.act(&rule.name, full, &snapshot, occasion, &cause, channels, step);
-                    verdict.detail = Some(format!("reminder {}", reminder.sent + 1));
-                }
-            }
-            if !asks {
-                telling.said.verdicts.push(verdict);
-                self.decide(&snapshot, occasion, telling.said, step);
-            }
-            let missed = (now - reminder.due) / minutes.max(1);
-            full.book.reminders[at].due = reminder.due + (missed + 1) * minutes.max(MINUTE);
-            full.book.reminders[at].sent += 1;
-        }
-        full.book.reminders.retain(|reminder| !ended.contains(&reminder.rule));
-    }
 }
 
 /// What stands in the action's id for the event: no two events of an incident share it.
-pub(super) fn cause(occasion: Occasion, epoch: u32, snapshot: &Incident) -> String {
+pub(super) fn cause(occasion: Occasion, book: &Book, snapshot: &Incident) -> String {
     let Occasion { event, at, .. } = occasion;
+    let epoch = book.epoch;
     match event {
         RuleEvent::Occurrence => format!("{event}:{epoch}:{}", snapshot.occurrence_count),
         RuleEvent::SeverityChanged => format!("{event}:{epoch}:{}", snapshot.severity),
         RuleEvent::Reminder => format!("{event}:{epoch}:{}", at.0),
+        RuleEvent::Escalated => {
+            let level = book.escalation.as_ref().map_or_else(String::new, |escalation| escalation.cause());
+            format!("{event}:{epoch}:{level}")
+        }
         _ => format!("{event}:{epoch}"),
+    }
+}
+
+/// What a digest's `by` names: a field, or `labels.` and a label's name; a label that is not there is empty.
+fn value_of(field: &str, incident: &Incident) -> String {
+    match field {
+        "service_id" => incident.service_id.clone(),
+        "severity" => incident.severity.name().to_owned(),
+        "category" => incident.category.clone(),
+        "environment" => incident.environment.name().to_owned(),
+        "title" => incident.title.clone(),
+        _ => field.strip_prefix("labels.").and_then(|label| incident.labels.get(label)).unwrap_or_default().to_owned(),
     }
 }

@@ -1,6 +1,8 @@
 //! One partition's state and its two moves: decide, then apply.
 
+use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
+use crate::engine::budget::Budgets;
 use crate::engine::changelog::{CountRing, Gone};
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
@@ -11,10 +13,10 @@ use crate::engine::silences::Silences;
 use crate::engine::step::{Change, Step};
 use crate::engine::store::Store;
 use crate::engine::timers::Timers;
-use crate::engine::upstreams::{Upstreams, WINDOW};
+use crate::engine::upstreams::Upstreams;
 use crate::engine::{Input, Outcome, Settings};
-use crate::model::{Output, Severity, Status, Time, Upstream};
-use crate::rules::{Dependencies, RuleSet};
+use crate::model::{Fingerprint, Output, Severity, Status, Time};
+use crate::rules::RuleSet;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -39,12 +41,14 @@ pub struct Shard {
     pub(super) upstreams: Upstreams,
     pub(super) contexts: Contexts,
     pub(super) desks: Desks,
+    pub(super) attempts: Attempts,
+    pub(super) budgets: Budgets,
     /// Of these what the changelog has to hear of at the next commit.
     pub(super) sides: BTreeSet<Side>,
     /// Incidents whose links others' changes may have changed.
-    recheck: Vec<Slot>,
+    pub(super) recheck: Vec<Slot>,
     /// Incidents whose dependencies a reload has changed.
-    review: Vec<Slot>,
+    pub(super) review: Vec<Slot>,
     /// A silence was changed while it was in force.
     pub(super) judge: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
@@ -72,6 +76,8 @@ impl Shard {
             upstreams: Upstreams::default(),
             contexts: Contexts::default(),
             desks: Desks::default(),
+            attempts: Attempts::default(),
+            budgets: Budgets::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
             review: Vec::new(),
@@ -91,6 +97,11 @@ impl Shard {
         self.apply(step.changes);
         self.follow(now, out);
         outcome
+    }
+
+    /// A hint that an alert with that fingerprint is about to be processed.
+    pub fn expect(&self, fingerprint: &Fingerprint) {
+        self.store.prefetch_identity(fingerprint);
     }
 
     /// Decides what an input does; changes nothing.
@@ -170,6 +181,22 @@ impl Shard {
                     self.sides.extend(self.contexts.put(service_id, context).map(Side::Service));
                 }
                 Change::Desk(change) => self.apply_desk(change),
+                Change::Attempt { key, attempt } => {
+                    self.sides.insert(Side::Attempt(key.clone()));
+                    self.attempts.put(key, attempt);
+                }
+                Change::ForgetAttempt { key } => {
+                    self.attempts.remove(&key);
+                    self.sides.insert(Side::Attempt(key));
+                }
+                Change::Budget { rule, grants } => {
+                    self.sides.insert(Side::Budget(rule.clone()));
+                    if grants.is_empty() {
+                        self.budgets.remove(&rule);
+                    } else {
+                        self.budgets.put(rule, grants);
+                    }
+                }
                 Change::Close { slot, forget_at } => {
                     self.recheck_duplicates(slot);
                     if let Some(id) = self.store.remove(slot) {
@@ -182,29 +209,6 @@ impl Shard {
                     self.gone.push(Gone::Forgotten(id));
                 }
             }
-        }
-    }
-
-    /// Duplicates hang on their root, which has changed.
-    fn recheck_duplicates(&mut self, slot: Slot) {
-        let same = self.store.same_identity(slot);
-        self.recheck.extend(same.filter(|(other, entry)| *other != slot && entry.traits.duplicate).map(|(slot, _)| slot));
-    }
-
-    /// Those of ours that may hang on an incident of another shard.
-    fn recheck_dependents(&mut self, fact: &Upstream) {
-        let (from, to) = (fact.first_seen_at + -WINDOW, fact.first_seen_at + WINDOW);
-        for service in self.rules.dependencies().dependents(&fact.service_id) {
-            self.recheck.extend(self.store.around(service, from, to).map(|(slot, _)| slot));
-        }
-    }
-
-    /// Does what follows for others from what was applied.
-    pub(super) fn follow(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some(slot) = self.recheck.pop() {
-            let mut step = Step::new(out);
-            self.relink(now, slot, &mut step);
-            self.apply(step.changes);
         }
     }
 
@@ -236,12 +240,7 @@ impl Shard {
             return;
         }
         self.silences_due(now, out);
-        for slot in std::mem::take(&mut self.review) {
-            let mut step = Step::new(out);
-            self.relink(now, slot, &mut step);
-            self.apply(step.changes);
-            self.follow(now, out);
-        }
+        self.review_links(now, out);
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(now, &mut due);
         let mut ordered: SmallVec<[_; 8]> = SmallVec::new();
@@ -279,6 +278,12 @@ impl Shard {
         while let Some((_, id)) = self.upstreams.next_end().filter(|(ends, _)| *ends <= now) {
             self.apply([Change::ForgetUpstream { id }]);
         }
+        while let Some(key) = self.attempts.next().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone()) {
+            self.apply([Change::ForgetAttempt { key }]);
+        }
+        while let Some(rule) = self.budgets.next().filter(|(at, _)| *at <= now).map(|(_, rule)| rule.to_owned()) {
+            self.apply([Change::Budget { rule, grants: Vec::new() }]);
+        }
         while let Some((_, id)) = self.closed.next().filter(|(forget_at, _)| *forget_at <= now) {
             out.push(Output::IncidentGone(id));
             self.apply([Change::Forget { id }]);
@@ -305,7 +310,7 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if self.judge || self.desks.waits() || !self.review.is_empty() {
+        if self.judge || !self.review.is_empty() || self.desks.waits() {
             return Time(i64::MIN);
         }
         let others = [
@@ -313,6 +318,8 @@ impl Shard {
             self.silences.next().map(|(at, _)| at),
             self.upstreams.next_end().map(|(at, _)| at),
             self.desks.next().map(|(at, _)| at),
+            self.attempts.next().map(|(at, _)| at),
+            self.budgets.next().map(|(at, _)| at),
         ];
         others.into_iter().flatten().fold(self.timers.next_due(), Time::min)
     }
@@ -330,17 +337,6 @@ impl Shard {
         if before != *self.rules.dependencies() {
             self.review(&before);
         }
-    }
-
-    /// Marks every incident whose service has, or had before, a place in the dependencies.
-    pub(super) fn review(&mut self, before: &Dependencies) {
-        let now = Rc::clone(self.rules.dependencies());
-        let knows = |all: &Dependencies, service: &str| !all.upstreams(service).is_empty() || !all.dependents(service).is_empty();
-        let concerned = |entry: &Entry| {
-            let service = self.store.name_of(entry);
-            knows(before, service) || knows(&now, service)
-        };
-        self.review = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot).collect();
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {

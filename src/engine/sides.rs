@@ -8,7 +8,10 @@
 //! | `d` + rule | how often a rule has spoken, and what its limit holds back |
 //! | `g` + hash | a digest that is open |
 //! | `w` + number | an item that waits while all is held back |
+//! | `a` + fingerprint + action type | how often a remediation was tried |
+//! | `b` + rule | what a remediation rule's budget has granted |
 
+use crate::engine::attempts::AttemptKey;
 use crate::engine::changelog::{StateRecord, VERSION, damaged, encode, id_of, incident_key};
 use crate::engine::digest::DigestKey;
 use crate::engine::shard::Shard;
@@ -25,6 +28,8 @@ pub enum Side {
     Desk(String),
     Digest(DigestKey),
     Waiting(u64),
+    Attempt(AttemptKey),
+    Budget(String),
 }
 
 impl Side {
@@ -36,12 +41,18 @@ impl Side {
             Side::Desk(rule) => [b"d", rule.as_bytes()].concat(),
             Side::Digest(key) => [&b"g"[..], key].concat(),
             Side::Waiting(number) => [&b"w"[..], &number.to_be_bytes()].concat(),
+            Side::Attempt(key) => [b"a", &key.fingerprint.0[..], key.kind.as_bytes()].concat(),
+            Side::Budget(rule) => [b"b", rule.as_bytes()].concat(),
         }
     }
 }
 
 fn value<T: Serialize>(value: Option<&T>) -> Option<Vec<u8>> {
-    value.map(|value| encode(value, vec![VERSION]))
+    value.map(|value| {
+        let mut bytes = vec![VERSION];
+        encode(value, &mut bytes);
+        bytes
+    })
 }
 
 fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
@@ -58,6 +69,8 @@ impl Shard {
             Side::Desk(rule) => value(self.desks.desk(rule)),
             Side::Digest(key) => value(self.desks.digest(key)),
             Side::Waiting(number) => value(self.desks.waiting(*number)),
+            Side::Attempt(key) => value(self.attempts.get(key)),
+            Side::Budget(rule) => value(self.budgets.get(rule)),
         };
         StateRecord { key: side.key(), value }
     }
@@ -86,6 +99,10 @@ impl Shard {
                 self.desks.put_waiting(u64::from_be_bytes(fixed(name)?), item);
             }
             (b'w', None) => self.desks.remove_waiting(u64::from_be_bytes(fixed(name)?)),
+            (b'a', Some(value)) => self.attempts.put(AttemptKey::read(name)?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'a', None) => self.attempts.remove(&AttemptKey::read(name)?),
+            (b'b', Some(value)) => self.budgets.put(text()?, postcard::from_bytes(value).map_err(damaged)?),
+            (b'b', None) => self.budgets.remove(&text()?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -150,9 +150,13 @@ impl Shard {
 
     /// Begins and ends what is due; each step is applied before the next is decided.
     pub(super) fn silences_due(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some((at, id)) = self.silences.next().filter(|(at, _)| *at <= now) {
+        while let Some((_, id)) = self.silences.next().filter(|(at, _)| *at <= now) {
             let id = id.to_owned();
-            if self.silences.get(&id).is_some_and(|silence| silence.ends_at <= now) {
+            let Some(silence) = self.silences.get(&id) else { break };
+            // Which of the two it is follows from the silence alone: whether it had begun is forgotten over a restart.
+            let over = silence.ends_at <= now;
+            let at = if over { silence.ends_at } else { silence.starts_at.max(silence.updated_at).min(now) };
+            if over {
                 if home(id.as_bytes(), self.settings.partitions) == u32::from(self.partition) {
                     out.push(Output::SilenceGone(id.clone()));
                 }

@@ -1,5 +1,7 @@
 //! What one input does: changes of state and what is said, decided together and applied together (ARCHITECTURE 2).
 
+use crate::engine::attempts::{Attempt, AttemptKey};
+use crate::engine::budget::Grant;
 use crate::engine::desks::DeskChange;
 use crate::engine::entry::{Counts, Full, Slot};
 use crate::engine::sources::Signal;
@@ -75,6 +77,19 @@ pub enum Change<'a> {
     Upstream(Upstream),
     ForgetUpstream {
         id: IncidentId,
+    },
+    /// A remediation was tried.
+    Attempt {
+        key: AttemptKey,
+        attempt: Attempt,
+    },
+    ForgetAttempt {
+        key: AttemptKey,
+    },
+    /// What a remediation rule's budget has granted in the last hour; nothing: it is forgotten.
+    Budget {
+        rule: String,
+        grants: Vec<Grant>,
     },
     /// What is known of a service.
     Context {

@@ -120,6 +120,13 @@ impl Batch {
         })
     }
 
+    /// The record that stands at `at`, as [`Batch::entries`] counts them.
+    pub fn record(&self, at: usize) -> Option<Record<'_>> {
+        // SAFETY: librdkafka returned it, and it is freed by `clear` alone, which needs `&mut self`.
+        let message = unsafe { &**self.messages.get(at)? };
+        (message.err == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(Record { message, lives: PhantomData })
+    }
+
     /// Frees the messages: before the client that they came from is dropped, at the latest.
     pub fn clear(&mut self) {
         for message in self.messages.drain(..) {

@@ -30,6 +30,9 @@ pub struct Clients {
     embedded: bool,
 }
 
+/// Bytes of one fetch from a partition. A larger batch of records comes nevertheless, alone.
+const FETCH: &str = "262144";
+
 /// What only consumers know; a producer would warn of each.
 const CONSUMER_ONLY: [&str; 15] = [
     "group.",
@@ -66,6 +69,13 @@ const PRODUCER_ONLY: [&str; 15] = [
     "request.timeout.ms",
     "partitioner",
     "sticky.",
+];
+
+/// Properties of ours that librdkafka knows under two names.
+const OTHER_NAMES: [(&str, &str); 3] = [
+    ("compression.type", "compression.codec"),
+    ("fetch.message.max.bytes", "max.partition.fetch.bytes"),
+    ("linger.ms", "queue.buffering.max.ms"),
 ];
 
 /// Does `list` name `property`? An entry that ends with a dot names all that begin with it.
@@ -107,7 +117,11 @@ impl Clients {
     fn base(&self, not: &[&[&str]], ours: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (property, value) in ours {
-            config.set(*property, *value);
+            // The user's word counts under its other name as well: librdkafka would take whichever it sees last.
+            let other = OTHER_NAMES.iter().find(|(name, _)| name == property).map(|(_, other)| *other);
+            if !other.is_some_and(|other| self.properties.contains_key(other)) {
+                config.set(*property, *value);
+            }
         }
         for (property, value) in self.properties.iter().filter(|(property, _)| !not.iter().any(|list| names(list, property))) {
             config.set(property, value);
@@ -129,6 +143,9 @@ impl Clients {
                 ("fetch.queue.backoff.ms", "1"),
                 // Enough to work ahead of the network; the default of 64 MiB a consumer is memory for nothing.
                 ("queued.max.messages.kbytes", "16384"),
+                // Past that bound it holds one fetch more of every partition, unpacked: 1 MiB (the default) of well packed
+                // alerts becomes ten.
+                ("fetch.message.max.bytes", FETCH),
                 // A partition that is resumed waits for the fetch under way to end.
                 ("fetch.wait.max.ms", "100"),
                 // A dead member's shards move after this long; a static member's restart must fit into it.
@@ -171,6 +188,8 @@ impl Clients {
                 ("compression.type", "lz4"),
                 // A crashed writer holds every reader of its partitions back until its transaction times out.
                 ("transaction.timeout.ms", "10000"),
+                // Every transaction is flushed to its end: until then only full batches are worth a request.
+                ("linger.ms", "1000"),
                 // A whole commit is handed over at once.
                 ("queue.buffering.max.messages", "1000000"),
             ],
@@ -196,7 +215,12 @@ impl Clients {
     pub fn reader(&self) -> ClientConfig {
         let mut config = self.base(
             &[&PRODUCER_ONLY],
-            &[("fetch.queue.backoff.ms", "1"), ("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")],
+            &[
+                ("fetch.queue.backoff.ms", "1"),
+                ("queued.max.messages.kbytes", "16384"),
+                ("fetch.message.max.bytes", FETCH),
+                ("fetch.wait.max.ms", "100"),
+            ],
         );
         config
             .set("enable.auto.commit", "false")

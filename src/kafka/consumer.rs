@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// Served in one go; more wait for the next.
 const EVENTS: usize = 1_000;
 
+/// Of one attempt.
+const SEEK: Duration = Duration::from_secs(5);
+
 /// Of one that is no member.
 const NO_GENERATION: i32 = -1;
 
@@ -150,7 +153,9 @@ impl GroupConsumer {
                 tracing::warn!("{error}");
                 Ok(())
             }
-            Some(Ok(_)) | None => Ok(()),
+            // One that is not taken here would be skipped for good.
+            Some(Ok(_)) => Err(Error::new(Reaction::Fenced, "a record came past its queue")),
+            None => Ok(()),
         }
     }
 
@@ -173,11 +178,23 @@ impl GroupConsumer {
         })
     }
 
-    /// Answers `Assigned`: the partitions are ours, paused. [`GroupConsumer::start`] begins to read them.
-    pub fn accept(&mut self, slots: &[Slot]) -> Result<(), Error> {
-        let doing = "taking partitions over";
+    /// Answers `Assigned`: the partitions are ours. Nothing is read of them before [`GroupConsumer::start`].
+    pub fn accept(&mut self) -> Result<(), Error> {
         self.generation = Membership::now(self).map_or(NO_GENERATION, |now| now.generation());
-        for slot in slots {
+        // With an empty list librdkafka has its answer, and begins to read nothing: assigning now and seeking later would
+        // race with its own look for where to begin, whose late answer wins over the seek.
+        self.assign(&TopicPartitionList::new())
+    }
+
+    /// Answers `Revoked`.
+    pub fn release(&self) -> Result<(), Error> {
+        self.consumer.unassign().map_err(|error| Error::from_kafka("giving partitions up", &error))
+    }
+
+    /// Answers what `accept` left open: reads each slot from its offset on. Once for an assignment, for all of its slots:
+    /// librdkafka undoes a partition's forwarding when it stops it, which it would do to begin anew.
+    pub fn start(&self, from: &[(Slot, i64)]) -> Result<(), Error> {
+        for (slot, _) in from {
             let name = CString::new(self.topics[slot.topic].as_str()).map_err(|_| Error::fatal("a topic's name has a NUL"))?;
             // SAFETY: client, name and queue are live; the partition's handle is given back at once, its forwarding stays.
             unsafe {
@@ -188,42 +205,21 @@ impl GroupConsumer {
                 }
             }
         }
-        // Paused: nothing is read before `start` says from where. An absolute offset, for a logical one such as the end is
-        // asked of the broker, and an answer that comes after `start` would set the position once more, over records unread.
-        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Offset(0))))?;
-        self.consumer.assign(&list).map_err(|error| Error::from_kafka(doing, &error))?;
-        self.pause(slots)
+        self.assign(&self.list(from.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?)
     }
 
-    /// Answers `Revoked`.
-    pub fn release(&self) -> Result<(), Error> {
-        self.consumer.unassign().map_err(|error| Error::from_kafka("giving partitions up", &error))
-    }
-
-    pub fn pause(&self, slots: &[Slot]) -> Result<(), Error> {
-        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Invalid)))?;
-        self.consumer.pause(&list).map_err(|error| Error::from_kafka("pausing partitions", &error))
-    }
-
-    /// Reads each slot from its offset on.
-    pub fn start(&self, from: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
+    /// Reads slots that were started from other offsets on. What the queue still holds of them is void.
+    pub fn rewind(&self, to: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
         let doing = "seeking";
-        let mut left = from.to_vec();
+        let mut left = to.to_vec();
         while !left.is_empty() {
             let list = self.list(left.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
-            let sought =
-                self.consumer.seek_partitions(list, Duration::from_secs(5)).map_err(|error| Error::from_kafka(doing, &error))?;
+            let sought = self.consumer.seek_partitions(list, SEEK).map_err(|error| Error::from_kafka(doing, &error))?;
             // A partition that librdkafka has not begun to serve yet says so: it is asked again.
             let failed: Vec<_> = sought.elements().iter().map(|element| element.error().err()).collect();
+            let last = failed.iter().flatten().next_back().cloned();
             let mut failed = failed.into_iter();
-            let mut last = None;
-            left.retain(|_| match failed.next().flatten() {
-                None => false,
-                Some(error) => {
-                    last = Some(error);
-                    true
-                }
-            });
+            left.retain(|_| failed.next().flatten().is_some());
             if let Some(error) = last {
                 if Instant::now() > deadline {
                     return Err(Error::from_kafka(doing, &error));
@@ -231,8 +227,11 @@ impl GroupConsumer {
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
-        let list = self.list(from.iter().map(|(slot, _)| (*slot, Offset::Invalid)))?;
-        self.consumer.resume(&list).map_err(|error| Error::from_kafka("resuming partitions", &error))
+        Ok(())
+    }
+
+    fn assign(&self, list: &TopicPartitionList) -> Result<(), Error> {
+        self.consumer.assign(list).map_err(|error| Error::from_kafka("taking partitions over", &error))
     }
 
     /// Waits up to `timeout` for records; see [`Batch::refill`].
@@ -294,13 +293,17 @@ impl GroupConsumer {
         (code == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
-    /// What the group's coordinator knows us by, while it is what it was when the partitions were accepted.
+    /// Offsets for a transaction, under the name and generation by which the group knows us, as long as they are those
+    /// under which the partitions were accepted.
     ///
-    /// A member that was put out of the group has neither name nor generation until it rejoins, and offsets that are sent
-    /// without them are taken unchecked: a sleeper that wakes would commit over the next owner's work.
-    pub fn membership(&self) -> Result<Membership, Error> {
+    /// A member that was put out of the group has neither until it rejoins, and offsets that are sent without them are
+    /// taken unchecked: a sleeper that wakes would commit over the next owner's work.
+    pub fn offsets(&self, next: &[(Slot, i64)]) -> Result<Offsets, Error> {
+        let list = self.list(next.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
         match Membership::now(self) {
-            Some(now) if now.generation() == self.generation && self.generation != NO_GENERATION => Ok(now),
+            Some(membership) if membership.generation() == self.generation && self.generation != NO_GENERATION => {
+                Ok(Offsets { list, membership })
+            }
             _ => Err(Error::new(Reaction::Fenced, "the group has gone on without us")),
         }
     }
@@ -309,7 +312,7 @@ impl GroupConsumer {
         self.consumer.client().native_ptr()
     }
 
-    pub(crate) fn list(&self, slots: impl Iterator<Item = (Slot, Offset)>) -> Result<TopicPartitionList, Error> {
+    fn list(&self, slots: impl Iterator<Item = (Slot, Offset)>) -> Result<TopicPartitionList, Error> {
         let mut list = TopicPartitionList::new();
         for (slot, offset) in slots {
             list.add_partition_offset(&self.topics[slot.topic], slot.partition as i32, offset)
@@ -319,10 +322,19 @@ impl GroupConsumer {
     }
 }
 
+/// What [`crate::kafka::Producer::send_offsets`] sends.
+pub struct Offsets {
+    pub(super) list: TopicPartitionList,
+    pub(super) membership: Membership,
+}
+
 /// Group, generation, member and instance at one moment.
-pub struct Membership {
+pub(super) struct Membership {
     pointer: NonNull<rd::rd_kafka_consumer_group_metadata_t>,
 }
+
+// SAFETY: nothing changes the object, and any thread may free it.
+unsafe impl Send for Membership {}
 
 impl Membership {
     fn now(consumer: &GroupConsumer) -> Option<Membership> {

@@ -18,7 +18,7 @@ pub mod topics;
 pub use append::Appender;
 pub use batch::{Batch, Headers, Record};
 pub use client::{Clients, Invalid};
-pub use consumer::{GroupConsumer, Rebalance, Slot};
+pub use consumer::{GroupConsumer, Offsets, Rebalance, Slot};
 pub use embedded::Embedded;
 pub use error::{Error, Reaction};
 pub use names::Names;

@@ -5,13 +5,12 @@
 //! commit flushes and returns at once.
 
 use crate::kafka::client;
-use crate::kafka::consumer::{GroupConsumer, Slot};
+use crate::kafka::consumer::Offsets;
 use crate::kafka::error::{Error, Reaction, reaction_of};
 use rdkafka::bindings as rd;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::{RDKafkaRespErr as RespErr, RDKafkaType};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::Mutex;
@@ -57,6 +56,9 @@ pub struct Producer {
     topics: Vec<*mut rd::rd_kafka_topic_t>,
     spoiled: bool,
 }
+
+// SAFETY: librdkafka's handles may be used from any thread; nothing here is shared between two.
+unsafe impl std::marker::Send for Producer {}
 
 impl Producer {
     /// Creates it, fences any other of its `transactional.id`, and waits until what that left open is aborted.
@@ -170,14 +172,12 @@ impl Producer {
         }
     }
 
-    /// Puts the offsets into the transaction, under the group's metadata as it is now: a member of an old generation is
-    /// refused. So every transaction carries offsets, even one that read nothing.
-    pub fn send_offsets(&mut self, consumer: &GroupConsumer, next: &[(Slot, i64)], deadline: Instant) -> Result<(), Error> {
-        let list = consumer.list(next.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
-        let membership = consumer.membership()?;
+    /// Puts the offsets into the transaction: a member of an old generation is refused. So every transaction carries
+    /// offsets, even one that read nothing.
+    pub fn send_offsets(&mut self, offsets: &Offsets, deadline: Instant) -> Result<(), Error> {
         self.repeat("send_offsets_to_transaction", deadline, |rk, millis| {
             // SAFETY: list and membership outlive the call.
-            unsafe { rd::rd_kafka_send_offsets_to_transaction(rk, list.ptr(), membership.pointer(), millis) }
+            unsafe { rd::rd_kafka_send_offsets_to_transaction(rk, offsets.list.ptr(), offsets.membership.pointer(), millis) }
         })
     }
 

@@ -52,8 +52,14 @@ pub enum Why {
     AfterOccurrences,
     /// Its `channels` gave none: nobody was told by it.
     NoChannels,
-    /// Acted already in this epoch: a `triggered` rule acts on entering its match.
+    /// Acted already in this epoch: a `triggered` rule acts on entering its match; a policy is under way.
     AlreadyActed,
+    /// Another policy or remediation goes before it.
+    Outranked,
+    /// Nobody is behind the targets of any level.
+    Nobody,
+    /// Its approval was refused, or did not come in time.
+    NotApproved,
 }
 
 impl Why {
@@ -78,6 +84,9 @@ impl Why {
             Why::AfterOccurrences => "after_occurrences",
             Why::NoChannels => "no_channels",
             Why::AlreadyActed => "already_acted",
+            Why::Outranked => "outranked",
+            Why::Nobody => "nobody",
+            Why::NotApproved => "not_approved",
         }
     }
 }

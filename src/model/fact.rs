@@ -114,7 +114,10 @@ pub struct BudgetAsk {
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct BudgetAnswer {
+    /// As it was asked: a grant that comes too late is handed back, even where the incident is gone.
+    pub rule: String,
     pub incident_id: IncidentId,
+    pub service_id: String,
     pub action: ActionId,
     pub granted: bool,
 }

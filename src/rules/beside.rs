@@ -10,7 +10,8 @@ use toml::de::{DeTable, DeValue};
 /// The files that are read, at the top of the rules folder.
 pub(super) const FILES: [&str; 4] = ["dependencies.toml", "schedules.toml", "teams.toml", "users.toml"];
 /// Of one file; the rest would only repeat them.
-const MOST_FINDINGS: usize = 1_000;
+const MOST_FINDINGS: usize = 200;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 pub(super) type Span = Range<usize>;
 
@@ -34,6 +35,11 @@ pub(super) struct Part<'a> {
 /// Reads one file by `read`, if it is there; false where something is wrong with it.
 pub(super) fn read_file(source: &RuleSource, path: &str, found: &mut Vec<Diagnostic>, read: impl FnOnce(&Part<'_>)) -> bool {
     let Some(text) = source.files.get(path) else { return true };
+    if text.len() > MOST_BYTES {
+        let help = Some("take out what nobody names".to_owned());
+        found.push(Diagnostic::error(path, Place { line: 1, column: 1 }, "the file is larger than 8 MiB", help));
+        return false;
+    }
     let file = File { path, text, found: RefCell::default() };
     let (table, wrong) = DeTable::parse_recoverable(text);
     if wrong.is_empty() {

@@ -226,6 +226,7 @@ impl Loader<'_> {
             operations: self.limits.operations,
             // A busy machine must not make a sound set fail.
             wall: self.limits.load_wall,
+            clock: None,
             timings: None,
         };
         for ready in rules {

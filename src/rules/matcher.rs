@@ -92,22 +92,34 @@ impl Where {
         self.patterns(field).is_none_or(|patterns| patterns.iter().any(|pattern| pattern.fits(value)))
     }
 
-    /// Which field keeps the incident out, in words; of several the first.
-    pub fn miss(&self, incident: &Incident) -> Option<String> {
-        self.fields.iter().find_map(|(field, patterns)| {
+    /// Which field keeps the incident out, in words; of several the first. `said`: what [`Where::said`] gave.
+    pub fn miss(&self, incident: &Incident, said: &[Said]) -> Option<String> {
+        self.fields.iter().zip(said).find_map(|((field, patterns), said)| {
             let value = field.of(incident);
             if value.is_some_and(|value| patterns.iter().any(|pattern| pattern.fits(value))) {
                 return None;
             }
-            let wanted: Vec<&str> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
-            let name = field.name();
-            let wanted = listed(&wanted, "or");
-            Some(match value {
-                Some(value) => format!("{name} is {value}, the rule wants {wanted}"),
-                None => format!("{name} is missing, the rule wants {wanted}"),
-            })
+            let Said { name, wants } = said;
+            let is = value.map_or([name, " is missing", ""], |value| [name, " is ", value]);
+            Some([&is[..], &[", the rule wants ", wants]].concat().concat())
         })
     }
+
+    /// What [`Where::miss`] says of each field whatever the incident: made once, for near misses are told often.
+    pub fn said(&self) -> Vec<Said> {
+        let wants = |patterns: &[Pattern]| {
+            let texts: Vec<&str> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
+            listed(&texts, "or")
+        };
+        self.fields.iter().map(|(field, patterns)| Said { name: field.name(), wants: wants(patterns) }).collect()
+    }
+}
+
+/// A field of a `where` in words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Said {
+    name: String,
+    wants: String,
 }
 
 #[cfg(test)]

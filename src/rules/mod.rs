@@ -245,7 +245,8 @@ impl RuleSet {
             library: &self.library,
             operations: self.limits.operations,
             wall: self.limits.wall,
-            timings: self.limits.clock.map(|clock| (clock, &self.timings)),
+            clock: self.limits.clock,
+            timings: Some(&self.timings),
         }
     }
 }

@@ -60,16 +60,13 @@ impl People {
 
     /// Why nobody can be behind a target, whatever the moment; the second is the remedy.
     pub(super) fn unresolved(&self, kind: TargetKind, id: &str) -> Option<(String, String)> {
-        let (known, key): (Vec<&str>, _) = match kind {
-            TargetKind::SlackChannel => return None,
-            TargetKind::User => (self.users.keys().map(String::as_str).collect(), "users"),
-            TargetKind::Team => (self.teams.keys().map(String::as_str).collect(), "teams"),
-            TargetKind::Schedule => (self.schedules.keys().map(String::as_str).collect(), "schedules"),
+        let (key, names) = match kind {
+            TargetKind::User if !self.users.contains_key(id) => ("users", names(&self.users)),
+            TargetKind::Team if !self.teams.contains_key(id) => ("teams", names(&self.teams)),
+            TargetKind::Schedule if !self.schedules.contains_key(id) => ("schedules", names(&self.schedules)),
+            _ => return None,
         };
-        if known.binary_search(&id).is_ok() {
-            return None;
-        }
-        let help = match suggest(id, known) {
+        let help = match suggest(id, names) {
             near if near.starts_with("did") => near,
             _ => format!("add `[{key}.{}]` to {key}.toml", quoted(id)),
         };
@@ -128,6 +125,12 @@ impl People {
             self.teams.insert(id.to_owned(), members.into_iter().map(|(user, _)| user.to_owned()).collect());
         }
     }
+}
+
+/// For a suggestion: so many are compared with a word in no time.
+fn names<T>(people: &BTreeMap<String, T>) -> Vec<&str> {
+    const MOST: usize = 2_000;
+    people.keys().map(String::as_str).take(MOST).collect()
 }
 
 /// As a key of TOML.

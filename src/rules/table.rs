@@ -7,7 +7,7 @@ use crate::rules::closure::{Body, Made, Ready, Runner};
 use crate::rules::diagnostic::ScriptError;
 use crate::rules::index::{self, Bits, Index};
 use crate::rules::kind::Kind;
-use crate::rules::matcher::Where;
+use crate::rules::matcher::{Said, Where};
 use crate::rules::view::{ContextView, View};
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ const MOST_NEAR: usize = 20;
 
 pub(super) struct Table<R: Kind> {
     pub rules: Vec<R>,
-    matchers: Vec<Where>,
+    /// Each with what it says of a near miss.
+    matchers: Vec<(Where, Vec<Said>)>,
     bodies: Vec<Body<R>>,
     places: Vec<String>,
     index: Index,
@@ -38,7 +39,13 @@ impl<R: Kind + Clone> Table<R> {
             matchers.push(ready.matcher);
             bodies.push(ready.body);
         }
-        Table { index: Index::new(matchers.iter()), rules, matchers, bodies, places, enabled, all }
+        let index = Index::new(matchers.iter());
+        let said = |matcher: Where| {
+            let said = matcher.said();
+            (matcher, said)
+        };
+        let matchers = matchers.into_iter().map(said).collect();
+        Table { index, rules, matchers, bodies, places, enabled, all }
     }
 
     pub fn place(&self, rule: usize) -> &str {
@@ -64,7 +71,12 @@ impl<R: Kind + Clone> Table<R> {
         let listed = index::members(&near).take(MOST_NEAR);
         Matches {
             matched: index::members(&of(|once, _| !once)).collect(),
-            near: listed.map(|rule| (rule, self.matchers[rule].miss(incident).unwrap_or_default())).collect(),
+            near: listed
+                .map(|rule| {
+                    let (matcher, said) = &self.matchers[rule];
+                    (rule, matcher.miss(incident, said).unwrap_or_default())
+                })
+                .collect(),
             near_more: misses.saturating_sub(MOST_NEAR),
         }
     }

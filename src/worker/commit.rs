@@ -1,22 +1,27 @@
-//! When lanes are due, and the transaction that commits them (ARCHITECTURE 3).
+//! When lanes are due, and what a transaction takes of them (ARCHITECTURE 3).
 //!
 //! A transaction is begun only to be committed: the buffers of the lanes that are due, their changelog, exactly their
 //! offsets. What it costs is the number of partitions that it touches, so lanes with nothing to say wait their idle
-//! interval. An abort drops those lanes and restores them; the others keep memory and buffers.
+//! interval. An abort drops those lanes, with what they did while it was under way, and restores them; the others keep
+//! memory and buffers.
 
-use crate::codec::OutRecord;
-use crate::kafka::{Error, Producer, Reaction, Send, Slot};
-use crate::model::{Time, Topic};
+use crate::kafka::{Error, Reaction, Slot};
+use crate::model::Time;
+use crate::worker::Settings;
 use crate::worker::lane::Lane;
 use crate::worker::report::{Committed, Seen};
 use crate::worker::session::{Session, wall_clock};
-use crate::worker::{Settings, failpoint};
+use crate::worker::transactions::Job;
 use std::time::{Duration, Instant};
 
 /// What all lanes of a worker may hold back together: past it everything is committed.
 const MAX_BUFFERED: usize = 16 << 20;
-/// For one transaction, in which calls are repeated.
-const TRANSACTION: Duration = Duration::from_secs(30);
+/// How long the end of a transaction may go unnoticed.
+const LOOK: Duration = Duration::from_millis(2);
+/// More than a transaction, its abort and a new producer take at the longest.
+const STUCK: Duration = Duration::from_secs(75);
+/// Past it the worker is not ready.
+const SLOW: Duration = Duration::from_secs(15);
 /// So many aborts without a commit between them: something is wrong that restoring does not mend.
 const MAX_ABORTS: u32 = 20;
 
@@ -53,6 +58,12 @@ impl Pace {
         };
     }
 
+    /// After a transaction: the interval is counted from its beginning, and half of it is the broker's to breathe.
+    fn ended(&mut self, began: Instant) {
+        let now = Instant::now();
+        self.last = now.checked_sub(self.soon / 2).map_or(now, |rest| rest.max(began));
+    }
+
     fn due(&self, lane: &Lane) -> Option<Instant> {
         let since = lane.since?;
         let idle = since + self.idle;
@@ -60,97 +71,121 @@ impl Pace {
     }
 }
 
+/// A transaction under way.
+pub struct UnderWay {
+    lanes: Vec<usize>,
+    offsets: Vec<(Slot, i64)>,
+    counts: Committed,
+    causes: Vec<Time>,
+    began: Instant,
+}
+
 impl Session<'_> {
-    /// When a lane is due at the earliest.
-    pub fn next_commit(&self) -> Option<Instant> {
-        self.lanes.iter().filter(|lane| !lane.pending).filter_map(|lane| self.pace.due(lane)).min()
+    /// How long the worker may wait for records: until a lane is due, or the transaction under way may have ended.
+    pub fn until_commit(&self) -> Option<Duration> {
+        if self.under_way.is_some() {
+            return Some(LOOK);
+        }
+        let due = self.lanes.iter().filter(|lane| !lane.pending).filter_map(|lane| self.pace.due(lane)).min();
+        due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
+    /// Takes a transaction longer than brokers in order need?
+    pub fn is_slow(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|under_way| under_way.began.elapsed() > SLOW)
+    }
+
+    /// Ends the transaction under way where it is done, and begins one where lanes are due.
     pub fn commit_due(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
         let everything = self.lanes.iter().map(|lane| lane.bytes).sum::<usize>() > MAX_BUFFERED;
-        self.commit(|pace, lane| pace.due(lane).is_some_and(|due| everything || due <= now))
+        // What waits is bounded: full, the worker waits with it.
+        if everything {
+            self.finish()?
+        } else {
+            self.look(Duration::ZERO)?
+        }
+        if self.under_way.is_some() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        self.begin(|pace, lane| pace.due(lane).is_some_and(|due| everything || due <= now))
     }
 
+    /// Commits whatever is not, and waits for it.
     pub fn commit_all(&mut self) -> Result<(), Error> {
-        self.commit(|_, lane| lane.since.is_some())
+        self.finish()?;
+        self.begin(|_, lane| lane.since.is_some())?;
+        self.finish()
     }
 
-    fn commit(&mut self, chosen: impl Fn(&Pace, &Lane) -> bool) -> Result<(), Error> {
+    /// Waits for the transaction under way.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        while self.under_way.is_some() {
+            self.look(Duration::from_millis(50))?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, chosen: impl Fn(&Pace, &Lane) -> bool) -> Result<(), Error> {
         let lanes: Vec<usize> =
             (0..self.lanes.len()).filter(|at| !self.lanes[*at].pending && chosen(&self.pace, &self.lanes[*at])).collect();
         if lanes.is_empty() {
             return Ok(());
         }
-        let began = Instant::now();
-        let result = self.transact(&lanes, began + TRANSACTION);
-        self.pace.last = Instant::now();
-        self.pulse.beat();
-        match result {
-            Ok(()) => {
-                self.pace.aborts = 0;
-                tracing::trace!(
-                    worker = self.worker,
-                    lanes = lanes.len(),
-                    micros = began.elapsed().as_micros() as u64,
-                    "committed"
-                );
-                self.committed(&lanes, began);
-                Ok(())
-            }
-            Err(error) => self.aborted(&lanes, error),
-        }
-    }
-
-    fn transact(&mut self, lanes: &[usize], deadline: Instant) -> Result<(), Error> {
         let offsets: Vec<(Slot, i64)> = lanes.iter().flat_map(|at| self.lanes[*at].offsets()).collect();
-        let Some(consumer) = &self.consumer else { return Ok(()) };
-        let producer = &mut self.producer;
-        producer.begin()?;
-        failpoint::at("txn_before_produce");
-        for at in lanes {
-            produce(producer, &mut self.lanes[*at], deadline)?;
+        let job_offsets = self.consumer().offsets(&offsets)?;
+        let (mut records, mut counts, mut causes) = (Vec::new(), Committed::default(), Vec::new());
+        for at in &lanes {
+            let lane = &mut self.lanes[*at];
+            records.append(&mut lane.buffer);
+            causes.append(&mut lane.causes);
+            add(&mut counts, std::mem::take(&mut lane.counts));
+            lane.changelog(&mut records);
+            lane.settle();
         }
-        failpoint::at("txn_after_produce");
-        failpoint::at("txn_before_offsets");
-        producer.send_offsets(consumer, &offsets, deadline)?;
-        failpoint::at("txn_after_offsets");
-        failpoint::fails("txn_fails")?;
-        failpoint::during("txn_during_commit");
-        producer.commit(deadline)?;
-        failpoint::at("txn_after_commit");
-        if self.settings.clients.is_embedded() {
-            consumer.commit_apart(&offsets)?;
-        }
+        let began = Instant::now();
+        self.transactions.begin(Job { records, offsets: job_offsets })?;
+        self.under_way = Some(UnderWay { lanes, offsets, counts, causes, began });
         Ok(())
     }
 
-    fn committed(&mut self, lanes: &[usize], began: Instant) {
-        let now = wall_clock();
-        let mut sum = Committed { transaction_seconds: began.elapsed().as_secs_f64(), ..Committed::default() };
-        for at in lanes {
-            let lane = &mut self.lanes[*at];
-            let seconds = lane.causes.iter().map(|time| ((now - *time).max(0) as f64) / 1_000.0);
-            sum.alert_to_action_seconds.extend(seconds);
-            add(&mut sum, std::mem::take(&mut lane.counts));
-            lane.settle();
+    /// Looks whether the transaction under way is done.
+    fn look(&mut self, timeout: Duration) -> Result<(), Error> {
+        let Some(under_way) = &self.under_way else { return Ok(()) };
+        if under_way.began.elapsed() > STUCK {
+            return Err(Error::fatal(format!("a transaction has been under way for {} s", STUCK.as_secs())));
         }
-        (self.settings.observe)(Seen::Committed(&sum));
+        self.pulse.beat();
+        let Some(outcome) = self.transactions.outcome(timeout) else { return Ok(()) };
+        let Some(under_way) = self.under_way.take() else { return Ok(()) };
+        self.pace.ended(under_way.began);
+        match outcome {
+            Ok(()) => {
+                self.pace.aborts = 0;
+                self.committed(under_way)
+            }
+            Err(error) => self.aborted(&under_way.lanes, error),
+        }
     }
 
-    /// The lanes of a transaction that failed are dropped; the next turn restores them.
+    fn committed(&mut self, under_way: UnderWay) -> Result<(), Error> {
+        let UnderWay { lanes, offsets, mut counts, causes, began } = under_way;
+        let now = wall_clock();
+        counts.transaction_seconds = began.elapsed().as_secs_f64();
+        counts.alert_to_action_seconds = causes.iter().map(|time| (now - *time).max(0) as f64 / 1_000.0).collect();
+        tracing::trace!(worker = self.worker, shards = lanes.len(), seconds = counts.transaction_seconds, "committed");
+        (self.settings.observe)(Seen::Committed(&counts));
+        match self.settings.clients.is_embedded() {
+            true => self.consumer().commit_apart(&offsets),
+            false => Ok(()),
+        }
+    }
+
+    /// The lanes of a transaction that failed are dropped with all they did since; the next turn restores them.
     fn aborted(&mut self, lanes: &[usize], error: Error) -> Result<(), Error> {
         (self.settings.observe)(Seen::Aborted(&error.what));
-        let slots: Vec<Slot> = lanes.iter().flat_map(|at| self.lanes[*at].slots()).collect();
-        for at in lanes {
-            self.lanes[*at].reset();
-        }
         self.pulse.set_ready(false);
-        if error.reaction == Reaction::Fatal {
-            return Err(error);
-        }
-        self.producer.abort(Instant::now() + TRANSACTION / 3);
-        if error.reaction == Reaction::Fenced {
+        if matches!(error.reaction, Reaction::Fatal | Reaction::Fenced) {
             return Err(error);
         }
         self.pace.aborts += 1;
@@ -158,29 +193,11 @@ impl Session<'_> {
             return Err(Error::fatal(format!("{error}; {MAX_ABORTS} transactions in a row were aborted")));
         }
         tracing::warn!(worker = self.worker, shards = lanes.len(), "a transaction is aborted: {error}");
-        self.consumer().pause(&slots)?;
-        if self.producer.is_spoiled() {
-            self.producer = Session::producer(self.worker, self.settings)?;
+        for at in lanes {
+            self.lanes[*at].reset();
         }
         Ok(())
     }
-}
-
-fn produce(producer: &mut Producer, lane: &mut Lane, deadline: Instant) -> Result<(), Error> {
-    for OutRecord { topic, partition, key, value, headers } in &lane.buffer {
-        let record =
-            Send { topic: *topic as usize, partition: *partition, key: key.as_deref(), value: value.as_deref(), headers };
-        producer.send(&record, deadline)?;
-    }
-    let home = lane.home;
-    let mut result = Ok(());
-    lane.changelog(&mut |state| {
-        let (key, value) = (Some(state.key.as_slice()), state.value.as_deref());
-        if result.is_ok() {
-            result = producer.send(&Send { topic: Topic::State as usize, partition: home, key, value, headers: &[] }, deadline);
-        }
-    });
-    result
 }
 
 fn add(sum: &mut Committed, lane: Committed) {

@@ -1,6 +1,6 @@
 //! A record into its lane: to the shard, to the inbox of another, or to `dead-letters`. Commands and events are `orders`'.
 
-use crate::codec::{self, AlertRecord, DeadLetter, FACT, Form, Item};
+use crate::codec::{self, AlertRecord, DeadLetter, FACT, Form, Item, Opened};
 use crate::engine::{Input, Outcome, Shard};
 use crate::kafka::Record;
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home};
@@ -18,20 +18,46 @@ pub struct Moment<'a> {
     pub at: Instant,
 }
 
+/// Where a record of the topic that stands at `topic` in [`INPUTS`] stands.
+fn origin(topic: usize, record: &Record<'_>) -> Origin {
+    Origin { topic: INPUTS[topic], partition: record.partition(), offset: record.offset(), index: 0 }
+}
+
 impl Lane {
-    /// Takes one record of the topic that stands at `topic` in [`INPUTS`].
-    pub fn take(&mut self, moment: &Moment<'_>, topic: usize, record: &Record<'_>) {
+    /// Begins to read an alert, some records before it is taken.
+    pub fn open<'r>(&self, moment: &Moment<'_>, topic: usize, record: &Record<'r>) -> Option<Opened<'r>> {
+        if INPUTS[topic] != Topic::Alerts {
+            return None;
+        }
+        let time = record.timestamp().map_or(moment.now, Time);
+        let alert = AlertRecord { origin: origin(topic, record), time, value: record.value(), form: None };
+        Some(codec::open(alert, &moment.settings.codec))
+    }
+
+    /// Has the shard look for the incident of an alert that is about to be taken.
+    pub fn expect(&self, opened: &Opened<'_>) {
+        if let Some((shard, fingerprint)) = self.shard.as_ref().zip(opened.fingerprint()) {
+            shard.expect(fingerprint);
+        }
+    }
+
+    /// Takes one record of the topic that stands at `topic` in [`INPUTS`]; `opened`: what [`Lane::open`] gave for it.
+    pub fn take(&mut self, moment: &Moment<'_>, topic: usize, record: &Record<'_>, opened: Option<&Opened<'_>>) {
         let Some(position) = &mut self.positions[topic] else { return };
         position.next = record.offset() + 1;
         position.caught_up |= position.next >= position.end;
         self.touch(moment.at);
-        let origin = Origin { topic: INPUTS[topic], partition: record.partition(), offset: record.offset(), index: 0 };
-        let time = record.timestamp().map_or(moment.now, Time);
-        match INPUTS[topic] {
-            Topic::Alerts => self.alerts(moment, record, &AlertRecord { origin, time, value: record.value(), form: None }),
-            Topic::Inbox => self.inbox(moment, record, origin),
-            topic => {
-                let kind = if topic == Topic::Commands { Kind::Command } else { Kind::Event };
+        match (INPUTS[topic], opened) {
+            (_, Some(opened)) => self.alerts(moment, record, opened),
+            (Topic::Alerts, None) => {
+                let (origin, time) = (origin(topic, record), record.timestamp().map_or(moment.now, Time));
+                let alerts = AlertRecord { origin, time, value: record.value(), form: None };
+                self.alerts(moment, record, &codec::open(alerts, &moment.settings.codec));
+            }
+            (Topic::Inbox, None) => self.inbox(moment, record, origin(topic, record)),
+            (input, None) => {
+                let (origin, time) = (origin(topic, record), record.timestamp().map_or(moment.now, Time));
+                let kind = if input == Topic::Commands { Kind::Command } else { Kind::Event };
                 self.order(moment, &Source { record, origin, time, forwarded: false }, kind);
             }
         }
@@ -55,7 +81,8 @@ impl Lane {
         }
         match forward::read(record.headers()) {
             Ok(Forwarded { origin, time, kind: Kind::Alert(form) }) => {
-                self.alerts(moment, record, &AlertRecord { origin, time, value: record.value(), form: Some(form) });
+                let alert = AlertRecord { origin, time, value: record.value(), form: Some(form) };
+                self.alerts(moment, record, &codec::open(alert, &moment.settings.codec));
             }
             Ok(Forwarded { origin, time, kind }) => {
                 self.order(moment, &Source { record, origin, time, forwarded: true }, kind);
@@ -64,11 +91,11 @@ impl Lane {
         }
     }
 
-    fn alerts(&mut self, moment: &Moment<'_>, record: &Record<'_>, alerts: &AlertRecord<'_>) {
-        let settings = moment.settings;
+    fn alerts(&mut self, moment: &Moment<'_>, record: &Record<'_>, opened: &Opened<'_>) {
+        let (settings, alerts) = (moment.settings, &opened.record);
         let request = Request::of(record.headers(), settings.layout.replies);
         let mut answer = Answer::default();
-        codec::read_alerts(alerts, &settings.codec, &mut |item| match item {
+        opened.read(&settings.codec, &mut |item| match item {
             Item::Alert { alert, form, bytes } => {
                 let to = home::home(alert.service_id.as_bytes(), settings.layout.shards);
                 if self.home == Some(to)

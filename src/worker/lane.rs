@@ -4,8 +4,9 @@
 use crate::codec::OutRecord;
 use crate::engine::{Shard, StateRecord};
 use crate::kafka::Slot;
-use crate::model::{Output, Time};
+use crate::model::{Output, Time, Topic};
 use crate::worker::INPUTS;
+use crate::worker::catch_up::CatchUp;
 use crate::worker::report::Committed;
 use std::time::Instant;
 
@@ -32,6 +33,8 @@ pub struct Lane {
     pub shard: Option<Shard>,
     /// To be restored before it takes anything.
     pub pending: bool,
+    /// It is behind, and holds its shard.
+    pub catch_up: Option<Box<CatchUp>>,
     /// By place in [`INPUTS`].
     pub positions: [Option<Position>; INPUTS.len()],
     pub buffer: Vec<OutRecord>,
@@ -55,6 +58,7 @@ impl Lane {
             home,
             shard: None,
             pending: true,
+            catch_up: None,
             positions: [None; INPUTS.len()],
             buffer: Vec::new(),
             bytes: 0,
@@ -82,6 +86,7 @@ impl Lane {
     pub fn reset(&mut self) {
         self.shard = None;
         self.pending = true;
+        self.catch_up = None;
         self.buffer.clear();
         self.settle();
     }
@@ -103,14 +108,17 @@ impl Lane {
         }
     }
 
-    /// The changelog of what is to be committed.
-    pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
+    /// The changelog of what is to be committed, behind `records`.
+    pub fn changelog(&mut self, records: &mut Vec<OutRecord>) {
+        let partition = self.home;
         if let Some(shard) = &mut self.shard {
-            shard.changelog(sink);
+            shard.changelog(&mut |StateRecord { key, value }| {
+                records.push(OutRecord { topic: Topic::State, partition, key: Some(key), value, headers: Vec::new() });
+            });
         }
     }
 
-    /// What was buffered is committed, or void: nothing of it is left to do. The counts are the caller's.
+    /// What was buffered is with a transaction, or void: nothing of it is left here.
     pub fn settle(&mut self) {
         self.buffer.clear();
         self.bytes = 0;

@@ -6,13 +6,15 @@
 //! - `lane`: a shard with what it has said and not yet committed
 //! - `intake`: records into lanes (`orders`: commands and events), to `forward` to their home, or to `dead-letters`
 //! - `answer`: replies to records that ask for one
-//! - `commit`: which lanes are due, and the transaction
+//! - `catch_up`: what comes from behind, in the order of its time, and nobody told before its end
+//! - `commit`: which lanes are due; `transactions`: the thread that ends what it begins
 //! - `restoring`: offsets and state of lanes that are new or were dropped
 //! - `health`: readiness and the watchdog
 //!
 //! Invariant: what a lane buffers is produced in the transaction that carries the offsets of the records that it came from.
 
 mod answer;
+mod catch_up;
 mod commit;
 mod failpoint;
 mod forward;
@@ -24,6 +26,7 @@ mod report;
 mod restoring;
 mod rules;
 mod session;
+mod transactions;
 
 pub use health::Workers;
 pub use report::{Committed, Gauges, Inputs, Observe, Seen};
@@ -46,6 +49,8 @@ pub struct Settings {
     pub workers: usize,
     pub commit_interval: Duration,
     pub idle_commit_interval: Duration,
+    /// How long shards that are behind hold their actions; zero: not at all.
+    pub catch_up: Duration,
     pub codec: Arc<codec::Settings>,
     /// `partitions` is the layout's `shards`.
     pub engine: Arc<engine::Settings>,

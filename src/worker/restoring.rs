@@ -32,10 +32,8 @@ impl Session<'_> {
         let Some(records) = self.restore_state(batch, &pending)? else { return Ok(()) };
         failpoint::at("restore");
 
-        let mut starts = Vec::with_capacity(slots.len());
         for (((slot, committed), beginning), end) in slots.iter().zip(committed).zip(beginnings).zip(ends) {
             let next = committed.unwrap_or(beginning);
-            starts.push((*slot, next));
             let lane = self.lanes.iter_mut().find(|lane| lane.slots().any(|own| own == *slot));
             if let Some(position) = lane.and_then(|lane| lane.positions[slot.topic].as_mut()) {
                 position.next = next;
@@ -52,9 +50,18 @@ impl Session<'_> {
                 )));
             }
         }
-        self.consumer().start(&starts, Instant::now() + PATIENCE)?;
+        let lanes = self.lanes.len();
         for at in &pending {
             self.lanes[*at].pending = false;
+            self.lanes[*at].begin_catch_up(self.settings.catch_up, lanes);
+        }
+        // After a rebalance every lane is pending; after an abort its lanes alone, and the others read on.
+        let offsets: Vec<(Slot, i64)> = pending.iter().flat_map(|at| self.lanes[*at].offsets().collect::<Vec<_>>()).collect();
+        if self.started {
+            self.consumer().rewind(&offsets, Instant::now() + PATIENCE)?;
+        } else {
+            self.consumer().start(&offsets)?;
+            self.started = true;
         }
         let seconds = began.elapsed().as_secs_f64();
         let records = records.iter().map(|(_, count)| count).sum();

@@ -2,19 +2,25 @@
 
 use crate::kafka::batch::Entry;
 use crate::kafka::{Batch, Error, GroupConsumer, Observer, Producer, Reader, Rebalance, Slot};
-use crate::model::{Time, Topic};
+use crate::model::{Origin, Time, Topic};
 use crate::rules::RuleSet;
-use crate::worker::commit::Pace;
+use crate::worker::commit::{Pace, UnderWay};
 use crate::worker::health::Pulse;
 use crate::worker::intake::Moment;
 use crate::worker::lane::{Lane, Position};
 use crate::worker::report::{Gauges, Seen};
+use crate::worker::transactions::Transactions;
 use crate::worker::{INPUTS, Settings, topic_name};
+use smallvec::SmallVec;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
-const BATCH: usize = 4_096;
+pub const BATCH: usize = 4_096;
+/// Records that are opened before the first of them is taken.
+const AHEAD: usize = 16;
+/// The place of `alerts` in [`INPUTS`]; no other topic's records are opened ahead.
+const ALERTS: usize = 0;
 /// A rebalance or a stop is noticed after this long, where no record comes.
 const IDLE: Duration = Duration::from_millis(100);
 /// While the group has given us nothing: the assignment should not wait.
@@ -36,19 +42,23 @@ pub struct Session<'a> {
     pub worker: usize,
     pub settings: &'a Settings,
     pub pulse: &'a Pulse,
+    /// Before the consumer: one that is behind keeps batches, which are freed before their client.
+    pub lanes: Vec<Lane>,
     /// `None` after `close`.
     pub consumer: Option<GroupConsumer>,
-    pub producer: Producer,
+    pub transactions: Transactions,
+    pub under_way: Option<UnderWay>,
     pub observer: Observer,
     pub reader: Reader,
-    pub lanes: Vec<Lane>,
     /// By place in [`INPUTS`] and partition: the lane, or `NONE`.
-    routes: [Vec<usize>; INPUTS.len()],
+    pub routes: [Vec<usize>; INPUTS.len()],
     pub rules: Rc<RuleSet>,
     rules_version: u64,
     pub pace: Pace,
     /// The group has given us our share, which may be nothing.
     assigned: bool,
+    /// It is being read.
+    pub started: bool,
     gauges: Instant,
 }
 
@@ -86,7 +96,8 @@ impl Session<'_> {
             settings,
             pulse,
             consumer: Some(consumer),
-            producer,
+            transactions: Transactions::start(worker, settings, producer)?,
+            under_way: None,
             observer: Observer::new(&settings.clients)?,
             reader,
             lanes: Vec::new(),
@@ -95,6 +106,7 @@ impl Session<'_> {
             rules_version,
             pace: Pace::new(settings),
             assigned: false,
+            started: false,
             gauges: Instant::now(),
         })
     }
@@ -133,34 +145,57 @@ impl Session<'_> {
         let idle = if self.assigned { IDLE } else { JOINING };
         let due = self.lanes.iter().filter_map(|lane| lane.shard.as_ref()).map(|shard| shard.next_due()).min();
         let tick = due.map_or(idle, |due| Duration::from_millis((due - wall_clock()).max(0) as u64));
-        let commit = self.next_commit().map_or(idle, |at| at.saturating_duration_since(Instant::now()));
+        let commit = self.until_commit().unwrap_or(idle);
         self.consumer().read(batch, idle.min(tick).min(commit));
         let moment = Moment { settings: self.settings, now: wall_clock(), at: Instant::now() };
+        let full = batch.is_full();
+        let mut last = self.catch_up(batch, &moment)?;
         let topics = self.consumer.as_ref().map_or(&[][..], GroupConsumer::topics);
-        let mut last = None;
-        for entry in batch.entries(topics) {
-            match entry {
-                Entry::Record(topic, record) => {
-                    if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, record.partition()) {
-                        lane.take(&moment, topic, &record);
-                        last = record.timestamp();
-                    }
+        let mut entries = batch.entries(topics);
+        let mut group: SmallVec<[_; AHEAD]> = SmallVec::new();
+        loop {
+            // Some are opened before the first of them is taken, so that their incidents come from memory all at once.
+            group.extend(entries.by_ref().take(AHEAD).map(|entry| {
+                let opened = match &entry {
+                    Entry::Record(topic, record) => lane(&self.routes, &mut self.lanes, *topic, record.partition())
+                        .and_then(|lane| lane.open(&moment, *topic, record)),
+                    _ => None,
+                };
+                (entry, opened)
+            }));
+            for opened in group.iter().filter_map(|(_, opened)| opened.as_ref()) {
+                let Origin { partition, .. } = opened.record.origin;
+                if let Some(lane) = lane(&self.routes, &mut self.lanes, ALERTS, partition) {
+                    lane.expect(opened);
                 }
-                Entry::End { topic, partition, offset } => {
-                    if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, partition)
-                        && let Some(position) = &mut lane.positions[topic]
-                    {
-                        position.caught_up |= offset >= position.end;
+            }
+            if group.is_empty() {
+                break;
+            }
+            for (entry, opened) in group.drain(..) {
+                match entry {
+                    Entry::Record(topic, record) => {
+                        if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, record.partition()) {
+                            lane.take(&moment, topic, &record, opened.as_ref());
+                            last = record.timestamp();
+                        }
                     }
+                    Entry::End { topic, partition, offset } => {
+                        if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, partition)
+                            && let Some(position) = &mut lane.positions[topic]
+                        {
+                            position.caught_up |= offset >= position.end;
+                        }
+                    }
+                    Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
                 }
-                Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
             }
         }
-        self.pace.seen(batch.is_full(), last.map(Time), moment.now);
+        self.pace.seen(full, last.map(Time), moment.now);
         for lane in &mut self.lanes {
             lane.tick(&moment);
         }
-        let ready = self.assigned && self.lanes.iter().all(Lane::caught_up);
+        let ready = self.assigned && !self.is_slow() && self.lanes.iter().all(Lane::caught_up);
         self.pulse.set_ready(ready);
         Ok(())
     }
@@ -171,7 +206,9 @@ impl Session<'_> {
             Rebalance::Revoked { lost } => {
                 tracing::info!(worker = self.worker, lost, shards = self.lanes.len(), "partitions are revoked");
                 // What is lost may be another's already: it is dropped, and whoever owns it reads it again.
-                if !lost {
+                if lost {
+                    self.finish()?;
+                } else {
                     self.commit_all()?;
                 }
                 self.lanes.clear();
@@ -183,7 +220,8 @@ impl Session<'_> {
                 tracing::info!(worker = self.worker, partitions = slots.len(), "partitions are assigned");
                 self.lanes = self.lanes_of(&slots)?;
                 self.assigned = true;
-                self.consumer.as_mut().map_or(Ok(()), |consumer| consumer.accept(&slots))
+                self.started = false;
+                self.consumer.as_mut().map_or(Ok(()), GroupConsumer::accept)
             }
         }
     }
@@ -270,7 +308,12 @@ impl Session<'_> {
     }
 }
 
-fn lane<'l>(routes: &[Vec<usize>; INPUTS.len()], lanes: &'l mut [Lane], topic: usize, partition: u32) -> Option<&'l mut Lane> {
+pub fn lane<'l>(
+    routes: &[Vec<usize>; INPUTS.len()],
+    lanes: &'l mut [Lane],
+    topic: usize,
+    partition: u32,
+) -> Option<&'l mut Lane> {
     let at = *routes.get(topic)?.get(partition as usize)?;
     // A dropped lane takes nothing until it is restored; its records come again.
     lanes.get_mut(at).filter(|lane| !lane.pending)

@@ -1,7 +1,7 @@
 //! Scripts that mean harm, or are written badly enough: bounded in time and memory, an error, never a panic.
 
 use super::{limits, load, loaded, source};
-use incidentd::model::{RuleEvent, Time};
+use incidentd::model::{RuleEvent, Target, TargetKind, Time};
 use incidentd::rules::{Context, RuleSet};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
@@ -234,15 +234,65 @@ proptest! {
     }
 
     #[test]
-    fn no_cut_or_change_of_a_good_file_panics(at in 0usize..4_000, length in 0usize..40, word in proptest::sample::select(WORDS.to_vec())) {
-        let good = std::fs::read_to_string("rules/notifications.rhai").expect("it is part of the repository");
-        let library = std::fs::read_to_string("rules/lib/channels.rhai").expect("it is part of the repository");
-        let characters: Vec<char> = good.chars().collect();
-        let from = at.min(characters.len());
+    fn no_cut_or_change_of_a_good_file_panics(
+        name in proptest::sample::select(GOOD.to_vec()),
+        at in 0usize..4_000,
+        length in 0usize..40,
+        word in proptest::sample::select([&WORDS[..], &VALUES[..]].concat()),
+    ) {
+        let mut files = good();
+        let characters: Vec<char> = files.files[name].chars().collect();
+        let from = at % (characters.len() + 1);
         let to = (from + length).min(characters.len());
         let changed: String = characters[..from].iter().copied().chain(word.chars()).chain(characters[to..].iter().copied()).collect();
-        let mut files = source(&changed);
-        files.files.insert("lib/channels.rhai".to_owned(), library);
-        let _ = RuleSet::load(&files, &limits());
+        files.files.insert(name.to_owned(), changed);
+        if let Ok((rules, _)) = RuleSet::load(&files, &limits()) {
+            // Whom a changed schedule names, at any time, is a user.
+            for at in [i64::MIN, -62_167_219_200_001, 0, 1_774_746_000_000, 253_402_300_800_000, i64::MAX] {
+                for schedule in ["llm-primary", "llm-secondary"] {
+                    let target = Target { kind: TargetKind::Schedule, id: schedule.to_owned(), email: None };
+                    let reached = rules.people().reach(&target, Time(at));
+                    prop_assert_eq!(reached.len(), rules.people().on_call(schedule, Time(at)).len());
+                }
+            }
+        }
     }
+}
+
+const GOOD: [&str; 8] = [
+    "notifications.rhai",
+    "escalation.rhai",
+    "remediation.rhai",
+    "lib/channels.rhai",
+    "users.toml",
+    "teams.toml",
+    "schedules.toml",
+    "dependencies.toml",
+];
+
+/// What stands in the files beside the rules, and what should not.
+const VALUES: [&str; 17] = [
+    "-1",
+    "99999999999999999999",
+    "9999-12-31",
+    "-9999-01-01",
+    "0000-01-01T00:00:00Z",
+    "2026-03-29T02:30:00",
+    "\"9999-12-31T23:59:59Z\"",
+    "\"1000000w\"",
+    "\"1h\"",
+    "\"Sun 24:00\"",
+    "\"Mon-Sun 23:59-00:00\"",
+    "\"Australia/Lord_Howe\"",
+    "[]",
+    "{}",
+    "[[",
+    "=",
+    "nan",
+];
+
+/// The rules that come with the repository.
+fn good() -> incidentd::rules::RuleSource {
+    let read = |name: &str| std::fs::read_to_string(format!("rules/{name}")).expect("it is part of the repository");
+    incidentd::rules::RuleSource { files: GOOD.iter().map(|name| ((*name).to_owned(), read(name))).collect() }
 }

@@ -18,7 +18,7 @@ fn item(incident: crate::model::Incident) -> DeskItem {
     DeskItem {
         rule: "r".to_owned(),
         event: RuleEvent::Triggered,
-        epoch: 0,
+        epoch: 2,
         cause: "triggered:0".to_owned(),
         at: Time(5),
         max_per_hour: Some(60),
@@ -26,7 +26,7 @@ fn item(incident: crate::model::Incident) -> DeskItem {
         digest: Some(DigestTerms { interval_minutes: 5, group: vec!["llm".to_owned()], lead: true }),
         channels: vec![channel()],
         incident: Arc::new(incident),
-        error: Some("when: no".to_owned()),
+        error: None,
     }
 }
 
@@ -63,13 +63,13 @@ pub fn facts() -> Vec<Fact> {
             incident_id: id,
             rule: rule.clone(),
             event: RuleEvent::Occurrence,
-            epoch: 2,
-            cause: "occurrence:2:3".to_owned(),
+            cause: "occurrence:3".to_owned(),
             at,
             outcome: DeskOutcome::Digested,
             actions: vec![action_id()],
-            error: None,
-            detail: Some("full".to_owned()),
+            epoch: 1,
+            error: Some("e".to_owned()),
+            detail: None,
         }),
         Fact::BudgetAsk(BudgetAsk {
             rule: rule.clone(),
@@ -80,7 +80,13 @@ pub fn facts() -> Vec<Fact> {
             max_per_hour: None,
             max_per_service_per_hour: Some(2),
         }),
-        Fact::BudgetAnswer(BudgetAnswer { incident_id: id, action: action_id(), granted: true }),
+        Fact::BudgetAnswer(BudgetAnswer {
+            rule: "r".to_owned(),
+            incident_id: id,
+            service_id: "s".to_owned(),
+            action: action_id(),
+            granted: true,
+        }),
         Fact::BudgetReturn { rule, action: action_id(), service_id },
     ]
 }

@@ -147,7 +147,7 @@ fn agree(bytes: &[u8], settings: &Settings) -> Result<(), TestCaseError> {
     let full = words.head(settings).map_err(TestCaseError::fail)?;
     let body = AlertBody::default;
     let [quick, full] = [&quick, &full].map(|head| {
-        let alert = head.alert(ORIGIN, Time(0), settings, &body);
+        let alert = head.alert(ORIGIN, Time(0), head.fingerprint(settings), &body);
         let texts = (alert.service_id.to_string(), alert.source.map(|source| source.to_string()));
         (texts, alert.fingerprint, alert.severity, alert.status, alert.timestamp, alert.current_value)
     });
