@@ -41,14 +41,12 @@ impl Window {
     pub fn full_until(&self, now: Time, limits: Limits) -> Option<(Time, String)> {
         let full = limits.windows().filter_map(|(most, length)| {
             let mut count = 0;
-            let in_window = self.0.iter().rev().take_while(|(at, _)| now - *at < length);
+            let mut in_window = self.0.iter().rev().take_while(|(at, _)| now - *at < length);
             // It is free again once the one has left with which the limit was reached.
-            let (reached, _) = in_window
-                .skip_while(|(_, times)| {
-                    count += times;
-                    count < most
-                })
-                .next()?;
+            let (reached, _) = in_window.find(|(_, times)| {
+                count += times;
+                count >= most
+            })?;
             let name = if length == HOUR { "an hour" } else { "a day" };
             Some((*reached + length, format!("the limit of {most} {name} is reached")))
         });

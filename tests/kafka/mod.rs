@@ -3,6 +3,8 @@
 mod aborts;
 mod audit;
 mod backlog;
+mod catch_up;
+mod commands;
 mod forwarder;
 mod kills;
 mod members;
