@@ -4,8 +4,7 @@
 use super::world::*;
 use super::*;
 use crate::model::time::{HOUR, SECOND};
-use crate::model::{Action, ActionKind, Command, Decision, Fact, IncidentCommand, RuleEvent};
-use std::collections::VecDeque;
+use crate::model::{ActionKind, Command, IncidentCommand, RuleEvent};
 
 const LOW: Severity = Severity::Low;
 const HIGH: Severity = Severity::High;

@@ -74,6 +74,22 @@ fn an_acknowledgement_in_the_backlog_is_seen_before_the_level_that_it_stops() {
 }
 
 #[test]
+fn escalate_in_the_backlog_is_carried_out_when_all_is_caught_up() {
+    let mut world = paging(POLICY, USERS);
+    let id = world.fire("a", "1", Severity::High);
+    paged(&mut world);
+    let partition = u32::from(id.partition);
+    world.shards[partition as usize].hold(true);
+    let command = Command::Incident { id, user: None, note: None, act: IncidentCommand::Escalate };
+    world.now = START + 4 * MINUTE;
+    world.give(partition, Input::Command { command: &command, at: START + MINUTE });
+    assert_eq!(paged(&mut world), [""; 0]);
+    world.shards[partition as usize].hold(false);
+    world.pass(MINUTE);
+    assert_eq!(paged(&mut world), ["p 0.1@4 bob@example.com"]);
+}
+
+#[test]
 fn a_reload_never_touches_a_running_policy_but_the_people_behind_its_ids() {
     let mut world = paging(POLICY, USERS);
     world.fire("a", "1", Severity::High);
