@@ -256,7 +256,7 @@ pub fn id_of(key: &[u8]) -> Result<IncidentId, String> {
     Ok(IncidentId { partition: u16::from_be_bytes([p0, p1]), hash: u64::from_be_bytes(hash) })
 }
 
-fn snapshot(entry: &Entry, service_id: &str) -> Vec<u8> {
+pub fn snapshot(entry: &Entry, service_id: &str) -> Vec<u8> {
     let head = Head {
         fingerprint: entry.fingerprint,
         service_id: service_id.into(),

@@ -24,6 +24,7 @@ mod escalate;
 mod facts;
 mod flow;
 mod follow;
+mod inspect;
 mod lifecycle;
 mod limit;
 mod links;

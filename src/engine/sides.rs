@@ -60,6 +60,19 @@ fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
 }
 
 impl Shard {
+    /// All that there are.
+    pub(super) fn all_sides(&self) -> Vec<Side> {
+        let mut all: Vec<Side> = self.silences.keys().cloned().map(Side::Silence).collect();
+        all.extend(self.upstreams.keys().copied().map(Side::Upstream));
+        all.extend(self.contexts.keys().cloned().map(Side::Service));
+        all.extend(self.desks.rules().cloned().map(Side::Desk));
+        all.extend(self.desks.digests().copied().map(Side::Digest));
+        all.extend(self.desks.numbers().copied().map(Side::Waiting));
+        all.extend(self.attempts.keys().cloned().map(Side::Attempt));
+        all.extend(self.budgets.keys().cloned().map(Side::Budget));
+        all
+    }
+
     /// The record of one as it is now; a tombstone where it is no more.
     pub(super) fn side_record(&self, side: &Side) -> StateRecord {
         let value = match side {

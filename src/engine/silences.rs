@@ -37,6 +37,10 @@ impl Silences {
         self.held.get(id).map(|held| &held.silence)
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.held.keys()
+    }
+
     pub fn put(&mut self, silence: Silence) {
         let begun = self.held.get(&silence.id).is_some_and(|held| held.begun);
         let regexes = silence.matchers.iter().map(compile).collect();
