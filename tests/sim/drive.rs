@@ -202,8 +202,8 @@ pub fn at_random(world: &mut World, script: &[Arrival], random: &mut StdRng) {
                     world.txns.end(txn, Fate::Aborted);
                 }
             }
-            89 => world.members[member].skew = [0, 0, HOUR, -HOUR][random.random_range(0..4)],
-            90 => {
+            89 if world.skews => world.members[member].skew = [0, 0, HOUR, -HOUR][random.random_range(0..4)],
+            90 if world.reloads => {
                 world.set = if world.set == Set::All { Set::Other } else { Set::All };
             }
             91..93 => world.reload(member),
@@ -217,7 +217,7 @@ pub fn at_random(world: &mut World, script: &[Arrival], random: &mut StdRng) {
                 world.now = world.now + step;
             }
         }
-        if left < 0 {
+        if left < 0 && script.peek().is_some() {
             world.now = world.now.max(next_at);
         }
     }

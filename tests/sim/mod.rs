@@ -64,6 +64,8 @@ fn anything_may_happen(seed: u64) {
     let script = script(&mut random, partitions, Kind::All);
     let mut world = World::new(partitions, members, START, Set::All);
     world.compares = true;
+    world.skews = random.random_bool(0.3);
+    world.reloads = random.random_bool(0.3);
     drive::at_random(&mut world, &script, &mut random);
     world.settle(REST);
     check(&world);
