@@ -53,8 +53,6 @@ pub struct Shard {
     pub(super) judge: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
     pub(super) holding: bool,
-    /// The rule set's hash that the changelog has; `None` before the first commit.
-    pub(super) logged_rules: Option<String>,
     due: Vec<Slot>,
 }
 
@@ -83,7 +81,6 @@ impl Shard {
             review: Vec::new(),
             judge: false,
             holding: false,
-            logged_rules: None,
             due: Vec::new(),
         };
         shard.take_rules(rules);

@@ -151,5 +151,7 @@ pub fn links(world: &World) -> Links {
     let show = |incident: &Incident| {
         (incident.parent_incident_id, incident.suppressed, incident.status, incident.severity, incident.environment)
     };
-    story(world).last.into_iter().map(|(id, incident)| (id, show(incident))).collect()
+    // What fires no more keeps whatever link it had.
+    let firing = story(world).last.into_iter().filter(|(_, incident)| incident.status.fires());
+    firing.map(|(id, incident)| (id, show(incident))).collect()
 }
