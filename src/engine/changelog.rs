@@ -6,6 +6,7 @@
 //! | `c` + id | when the tombstone of a closed incident is due |
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
 //! | `s`, `u`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
+//! | `r` | the hash of the rule set by whose dependencies links were last worked out |
 //!
 //! The first byte of every value is the format's version.
 
@@ -177,6 +178,10 @@ impl Shard {
             sink(self.side_record(&side));
         }
         self.ring.write(&mut self.store, counts, sink);
+        if self.review.is_empty() && self.logged_rules.as_deref() != Some(self.rules.hash()) {
+            self.logged_rules = Some(self.rules.hash().to_owned());
+            sink(StateRecord { key: b"r".to_vec(), value: Some([&[VERSION], self.rules.hash().as_bytes()].concat()) });
+        }
     }
 
     /// Puts one changelog record back; in offset order, before anything else. An error is fatal: the state is unreadable.
@@ -231,6 +236,7 @@ impl Shard {
                 let number = key.get(1..3).and_then(|n| n.try_into().ok()).map(u16::from_be_bytes);
                 self.ring.restore(&mut self.store, number.ok_or("a count record without a number")?, value).map_err(damaged)?;
             }
+            (Some(b'r'), Some(value)) => self.logged_rules = Some(String::from_utf8_lossy(value).into_owned()),
             _ => return Err(format!("unknown key {:?}", String::from_utf8_lossy(key))),
         }
         Ok(())
@@ -240,6 +246,10 @@ impl Shard {
     pub fn restored(&mut self) {
         self.ring.restored();
         self.schedule_all();
+        if self.logged_rules.as_deref() != Some(self.rules.hash()) {
+            // Which dependencies were in force before is not known.
+            self.review(&Dependencies::default());
+        }
     }
 }
 

@@ -41,7 +41,12 @@ fn faults_change_nothing(seed: u64) {
     let (mut expected, mut actual) = (straight.committed(), faulty.committed());
     loop {
         let (expected, actual) = (expected.next(), actual.next());
-        assert_eq!(format!("{expected:?}"), format!("{actual:?}"), "A: a fault changed what was committed");
+        let (one, other) = (format!("{expected:?}"), format!("{actual:?}"));
+        if one != other {
+            let at = one.bytes().zip(other.bytes()).position(|(one, other)| one != other).unwrap_or(0);
+            let part = |text: &str| text.chars().skip(at.saturating_sub(60)).take(300).collect::<String>();
+            panic!("A: a fault changed what was committed, at {at} of\n  {}\n  {}\n  {:.600}", part(&one), part(&other), one);
+        }
         if expected.is_none() {
             break;
         }
