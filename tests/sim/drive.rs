@@ -212,7 +212,8 @@ pub fn at_random(world: &mut World, script: &[Arrival], random: &mut StdRng) {
             }
             89 if world.skews => world.members[member].skew = [0, 0, HOUR, -HOUR][random.random_range(0..4)],
             90 if world.reloads => {
-                world.set = if world.set == Set::All { Set::Other } else { Set::All };
+                // One way only: a set that comes back finds what it once said of an incident, live it asks anew.
+                world.set = Set::Other;
             }
             91..93 => world.reload(member),
             93 => {
