@@ -18,6 +18,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+/// The program's own, so that librdkafka has the same one under the ceiling.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "end_to_end/ceiling.rs"]
 mod ceiling;
 #[path = "end_to_end/engine.rs"]

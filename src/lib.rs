@@ -7,7 +7,7 @@
 //! - [`model`]: alert, fingerprint, severity, incident, action, decision, home, time
 //! - [`codec`]: the JSON of the topics to the model and back, with every limit; `schemas/` says the same
 //! - [`rules`]: the only place that names rhai: sandbox, declarations, the match index, evaluation, check
-//! - [`engine`]: the shard: dedup, lifecycle, who is told, timers, the changelog
+//! - [`engine`]: the shard: dedup, correlation, who is told and paged, what is repaired, timers, the changelog
 //!
 //! Around it:
 //! - [`replay`]: the engine over an in-memory log: `incidentd replay`, and the tests' three ways

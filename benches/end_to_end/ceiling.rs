@@ -22,6 +22,7 @@ pub fn run(load: &Load, settings: &codec::Settings) -> Speed {
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "1")
         .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.message.max.bytes", "262144")
         .create()
         .expect("a consumer");
     let mut list = TopicPartitionList::new();

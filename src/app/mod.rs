@@ -13,5 +13,5 @@ pub use demo::{Options as DemoOptions, demo};
 pub use failure::Failure;
 pub use logging::{LogFormat, log_to_stderr};
 pub use run::run;
-pub use send::{Sent, check_alerts, send};
+pub use send::{Kind as SendKind, Sent, check, send};
 pub use topics::{Outcome, TopicReport, create_topics};

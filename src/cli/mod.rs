@@ -58,7 +58,7 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Configuration),
-    /// Write alerts to the topic `alerts`
+    /// Write alerts, commands or events to their topics
     Send(send::Send),
     /// Run a history of alerts through the rules, without a broker
     Replay(replay::Replay),

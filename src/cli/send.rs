@@ -1,4 +1,4 @@
-//! `send`: alerts from a file, standard input or flags to the topic `alerts`, and where each came to stand.
+//! `send`: alerts, commands or events from a file or standard input, or an alert from flags, and where each came to stand.
 
 use crate::app::{self, Failure};
 use crate::cli::{ConfigFile, print};
@@ -13,12 +13,17 @@ const INPUT: u64 = 256 << 20;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     incidentd send --service-id llm-gateway --title \"High latency\" --severity critical --label region=eu-1\n  \
-    incidentd send alerts.jsonl\n  cat alert.json | incidentd send --json -\n\n\
-    Each record is keyed by its service_id, partitioned as the Java clients do, and acknowledged by all in-sync replicas.")]
+    incidentd send alerts.jsonl\n  cat alert.json | incidentd send --json -\n  \
+    incidentd send --topic commands acknowledge.json\n\n\
+    Alerts and events are keyed by their service_id, partitioned as the Java clients do; commands go to the partition that\n\
+    their incident's id names. Each is acknowledged by all in-sync replicas.")]
 pub struct Send {
-    /// JSON: one alert, several after one another, or an array; `-` is standard input
+    /// JSON: one record, several after one another, or an array; `-` is standard input
     #[arg(conflicts_with = "service_id")]
     file: Option<PathBuf>,
+    /// What the records are
+    #[arg(long, value_enum, default_value = "alerts", conflicts_with = "service_id")]
+    topic: app::SendKind,
     /// The alert's service
     #[arg(long, requires = "title")]
     service_id: Option<String>,
@@ -61,18 +66,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Send {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
-        let alerts = match (&self.file, &self.service_id) {
+        let records = match (&self.file, &self.service_id) {
             (Some(path), _) => read(path)?,
             (None, Some(_)) => vec![self.alert().to_string()],
             (None, None) => {
-                let help = "name a file of alerts (`-` is standard input), or say one with --service-id and --title";
+                let help = "name a file of records (`-` is standard input), or say an alert with --service-id and --title";
                 return Err(Failure::Usage(help.to_owned()));
             }
         };
         if !self.unchecked {
-            app::check_alerts(&config, &alerts)?;
+            app::check(&config, self.topic, &records)?;
         }
-        let sent = app::send(&config, alerts, |sent| {
+        let sent = app::send(&config, self.topic, records, |sent| {
             if self.json {
                 let record = json!({ "topic": sent.topic, "partition": sent.partition, "offset": sent.offset, "key": sent.key });
                 print::line(record)

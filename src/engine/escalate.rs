@@ -1,26 +1,24 @@
 //! Who is paged when nobody answers: a policy under way, its levels as they fire (SPEC 4.6).
 
 use crate::engine::Refusal;
+use crate::engine::book::Stage;
 use crate::engine::course::{Course, Rung};
 use crate::engine::entry::Full;
+use crate::engine::level::note_down;
 use crate::engine::notify::{Occasion, Said};
 use crate::engine::policy::Chosen;
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::time::{MINUTE, Millis};
-use crate::model::{
-    Action, ActionId, ActionKind, Incident, Output, Person, RuleEvent, Status, Time, TimelineEvent, Verdict, Why,
-};
+use crate::model::{Incident, RuleEvent, Status, Time, Verdict, Why};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A policy under way, fixed as it was at its start. It stays after its last level, for what an acknowledgement means.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Escalation {
     pub policy: String,
-    course: Course,
+    pub(super) course: Course,
     ack_timeout_minutes: Option<u64>,
     escalate_after_ack: bool,
     /// Wall time of the next level; `None`: there is none, or it stands still.
@@ -30,7 +28,7 @@ pub struct Escalation {
     /// How many policies were started in this epoch before it.
     starts: u32,
     /// The level that fired last.
-    fired: Option<Rung>,
+    pub(super) fired: Option<Rung>,
 }
 
 impl Escalation {
@@ -56,12 +54,6 @@ impl Escalation {
             starts => format!("{repeat}:{level}:{starts}"),
         }
     }
-}
-
-/// The level that is to fire, and those before it that had nobody.
-struct Found {
-    level: Option<(Rung, Vec<Person>)>,
-    nobody: Vec<Rung>,
 }
 
 impl Shard {
@@ -91,8 +83,9 @@ impl Shard {
         said: &mut Said,
         step: &mut Step<'_, '_>,
     ) -> Arc<Incident> {
+        let mute = self.mute(full);
         let running = full.book.escalation.as_ref().map(|escalation| escalation.policy.clone());
-        if let Some(chosen) = self.choose_policy(&snapshot, running.as_deref(), None, occasion, said, step) {
+        if let Some(chosen) = self.choose_policy(&snapshot, running.as_deref(), mute, occasion, said, step) {
             return self.start_policy(full, chosen, snapshot, occasion, said, step);
         }
         said.reached |= full.book.escalation.as_ref().is_some_and(|escalation| escalation.reached);
@@ -155,76 +148,6 @@ impl Shard {
         }
     }
 
-    /// The next level that has somebody to tell: «nobody there: the next level at once». It and those before it are done
-    /// with, at `at`; who is behind their targets is worked out as of now.
-    fn find_level(&self, escalation: &mut Escalation, at: Time, now: Time) -> Found {
-        let mut nobody = Vec::new();
-        let mut next = escalation.course.next();
-        while let Some(rung) = next {
-            escalation.course.pass(rung, at);
-            let people = self.people_at(&escalation.course, rung, now);
-            if !people.is_empty() {
-                escalation.fired = Some(rung);
-                escalation.reached = true;
-                return Found { level: Some((rung, people)), nobody };
-            }
-            nobody.push(rung);
-            next = escalation.course.after(rung);
-        }
-        Found { level: None, nobody }
-    }
-
-    /// Each once.
-    fn people_at(&self, course: &Course, rung: Rung, now: Time) -> Vec<Person> {
-        let targets = course.levels.get(rung.level as usize).map_or(&[][..], |level| &level.targets);
-        let mut seen = BTreeSet::new();
-        let people = targets.iter().flat_map(|target| self.rules.people().reach(target, now));
-        people.filter(|person| seen.insert((person.kind, person.id.clone()))).collect()
-    }
-
-    /// Writes what was found, and tells notification rules of it. `None`: nobody is there.
-    fn fire(
-        &self,
-        full: &mut Full,
-        found: Found,
-        verdict: &mut Verdict,
-        occasion: Occasion,
-        step: &mut Step<'_, '_>,
-    ) -> Option<Arc<Incident>> {
-        for rung in &found.nobody {
-            note_down(verdict, format!("{}: nobody is there", named(*rung)));
-        }
-        let escalation = full.book.escalation.as_ref()?;
-        let Some((rung, people)) = found.level else {
-            if found.nobody.is_empty() {
-                note_down(verdict, "it has no levels".to_owned());
-            }
-            if verdict.why == Why::Acted {
-                verdict.why = Why::Nobody;
-            }
-            return None;
-        };
-        note_down(verdict, named(rung));
-        let policy = escalation.policy.clone();
-        let cause = format!("{}:{}", full.book.epoch, escalation.cause());
-        let targets = escalation.course.levels.get(rung.level as usize).map_or_else(|| json!([]), |level| json!(level.targets));
-        let mut details = json!({ "level": rung.level, "targets": targets });
-        if let (1.., Some(fields)) = (rung.repeat, details.as_object_mut()) {
-            fields.insert("repeat".to_owned(), json!(rung.repeat));
-        }
-        full.incident.escalation_level = rung.level;
-        full.incident.escalation_policy_id = Some(policy.clone());
-        full.incident.note(occasion.at, TimelineEvent::Escalated, None, details);
-        let snapshot = full.publish(occasion.now, step);
-        full.book.told = true;
-        let kind = ActionKind::Escalation { policy: policy.clone(), level: rung.level, repeat: rung.repeat, targets: people };
-        let id = ActionId::derive(snapshot.id, kind.name(), &policy, &cause, 0);
-        verdict.actions.push(id.clone());
-        let (incident, event) = (Arc::clone(&snapshot), RuleEvent::Escalated);
-        step.outputs.push(Output::Action(Action { id, rule: policy, event, created_at: occasion.at, incident, kind }));
-        Some(snapshot)
-    }
-
     /// The time of the next level has come.
     pub(super) fn escalation_due(&self, full: &mut Full, due: Time, now: Time, step: &mut Step<'_, '_>) {
         let mute = self.mute(full);
@@ -245,29 +168,27 @@ impl Shard {
         self.tell_level(full, found, verdict, Said::default(), occasion, step);
     }
 
-    /// Fires what was found, outside of an opening: the decision is its own.
-    fn tell_level(
-        &self,
-        full: &mut Full,
-        found: Found,
-        mut verdict: Verdict,
-        mut said: Said,
-        occasion: Occasion,
-        step: &mut Step<'_, '_>,
-    ) {
-        let fired = self.fire(full, found, &mut verdict, occasion, step);
-        self.evaluated_at(0, verdict, &mut said, step);
-        match fired {
-            Some(snapshot) => self.tell(full, &snapshot, occasion, said, step),
-            None => self.decide(&full.incident, occasion, said, step),
-        }
-    }
-
-    /// The command `escalate`: the next level now, whatever the hour. Where no policy was started yet, one is.
+    /// The command `escalate`: the next level now, whatever the hour. Where no policy was started yet, one is; where people
+    /// wait for a remediation, they wait no longer.
     pub(super) fn escalate_now(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) -> Result<(), Refusal> {
         let refused = |reason: String| Err(Refusal { status: 409, reason });
-        if let Some(mute) = self.mute(full) {
+        let waited = full.book.stage == Stage::Remedying;
+        if waited {
+            full.book.stage = Stage::Open;
+        } else if self.holding {
+            // Far behind: with all else that waits for the end of that.
+            if let Some(escalation) = full.book.escalation.as_mut().filter(|escalation| escalation.course.next().is_some()) {
+                escalation.next_at = Some(now);
+            }
+            return Ok(());
+        }
+        if let Some(mute) = self.mute(full).filter(|_| !self.holding) {
             return refused(format!("it is {mute}: no level fires while that lasts"));
+        }
+        if waited {
+            let snapshot = full.publish(now, step);
+            self.speak(full, snapshot, Occasion { event: RuleEvent::Triggered, at: now, now }, Said::default(), step);
+            return Ok(());
         }
         let occasion = Occasion { event: RuleEvent::Escalated, at: now, now };
         let mut said = Said::default();
@@ -323,18 +244,4 @@ impl Shard {
 
 fn of_policy(policy: &str) -> Verdict {
     Verdict { kind: "escalation", rule: policy.to_owned(), why: Why::Acted, detail: None, actions: Vec::new() }
-}
-
-fn named(rung: Rung) -> String {
-    match rung.repeat {
-        0 => format!("level {}", rung.level),
-        repeat => format!("repeat {repeat}, level {}", rung.level),
-    }
-}
-
-fn note_down(verdict: &mut Verdict, what: String) {
-    verdict.detail = Some(match verdict.detail.take() {
-        Some(before) => format!("{before}; {what}"),
-        None => what,
-    });
 }

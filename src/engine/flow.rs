@@ -129,7 +129,7 @@ impl Shard {
         step: &mut Step<'_, '_>,
     ) {
         let mut said = Said { reached: began, ..Said::default() };
-        if self.mute(full).is_none() && full.incident.status == Status::Triggered {
+        if full.incident.status == Status::Triggered {
             snapshot = self.choose_escalation_again(full, snapshot, occasion, &mut said, step);
         }
         self.tell(full, &snapshot, occasion, said, step);

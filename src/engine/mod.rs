@@ -3,6 +3,14 @@
 //! [`Shard::step`] decides and changes nothing, [`Shard::apply`] is the only mutator (ARCHITECTURE 2). A shard knows only
 //! what came to it as a record of its own partitions, and time.
 //!
+//! - `shard`, `step`: the two moves; `follow`: what a change means for others; `due`, `timers`: time
+//! - `store`, `entry`, `services`, `sources`, `book`: how incidents lie in memory; `closed`: the ids of those that left
+//! - `changelog`, `sides`: what is written down, and read back
+//! - `lifecycle`, `dedup`: alerts; `command`: people; `facts`: other shards; `context`: changes and readings
+//! - `flow`: from the opening to whoever is told; `links`, `upstreams`: what hangs on what; `silences`: what is muted
+//! - `notify`, `reminders`: rules against events; `desk`, `desks`, `limit`, `digest`, `answer`: limits over a whole rule
+//! - `escalate`, `policy`, `course`: levels; `remediate`, `attempts`, `outcome`, `budget`: repairs
+//!
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
 mod answer;
@@ -25,6 +33,7 @@ mod facts;
 mod flow;
 mod follow;
 mod inspect;
+mod level;
 mod lifecycle;
 mod limit;
 mod links;

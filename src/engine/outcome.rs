@@ -93,6 +93,9 @@ impl Shard {
         if let Err((why, detail)) = self.may_launch(full, &remediation, now) {
             return refused(format!("`{}` may not start: {why}, {}", remediation.rule, detail.unwrap_or_default()));
         }
+        if let Some(note) = spoken.note {
+            full.incident.note(spoken.at, TimelineEvent::Note, spoken.user, json!({ "note": note }));
+        }
         remediation.approval = Some(spoken.user.unwrap_or("somebody").to_owned());
         if remediation.has_budget() {
             self.ask_budget(&full.incident, &mut remediation, now, step);

@@ -288,11 +288,6 @@ impl Shard {
         step.outputs.push(Output::Action(Action { id, rule, event, created_at: at, incident, kind }));
         snapshot
     }
-
-    /// The action by which `rule` remedies, or remedied, an incident that is held here; it never does so twice.
-    pub fn remediation_of(&self, id: IncidentId, rule: &str) -> Option<ActionId> {
-        self.store.find_id(id).map(|_| action_id(id, rule))
-    }
 }
 
 /// An incident is remedied at its opening alone, in its first epoch.

@@ -1,6 +1,9 @@
 //! Shards against the plainest model: whatever is committed in whatever batches, dropped and restored, nothing is lost.
 
 mod desk;
+mod people;
+mod remedies;
+mod world;
 
 use crate::engine::{Input, Settings, Shard, StateRecord};
 use crate::model::time::MINUTE;

@@ -190,6 +190,9 @@ impl Clients {
                 ("transaction.timeout.ms", "10000"),
                 // Every transaction is flushed to its end: until then only full batches are worth a request.
                 ("linger.ms", "1000"),
+                // A broker still at the last transaction's markers answers CONCURRENT_TRANSACTIONS: by default the offsets
+                // would wait for 100 ms and more, which is the tail of an alert's way to its action.
+                ("retry.backoff.ms", "10"),
                 // A whole commit is handed over at once.
                 ("queue.buffering.max.messages", "1000000"),
             ],

@@ -10,7 +10,7 @@ use std::rc::Rc;
 type Built = Result<Dynamic, Box<EvalAltResult>>;
 
 /// Names that no file may take for a function of its own.
-pub(super) const OWN: [&str; 23] = [
+pub(super) const OWN: [&str; 27] = [
     "notification",
     "escalation",
     "remediation",
@@ -34,6 +34,11 @@ pub(super) const OWN: [&str; 23] = [
     "num",
     "sleep",
     "timestamp",
+    // Of `context`: a function of the file by that name would be asked in its place.
+    "recent_deployment",
+    "measurement",
+    "attempts",
+    "open_incidents",
 ];
 
 pub(super) fn register(engine: &mut Engine, collector: &Rc<Collector>) {

@@ -15,7 +15,7 @@ use crate::worker::transactions::Job;
 use std::time::{Duration, Instant};
 
 /// What all lanes of a worker may hold back together: past it everything is committed.
-const MAX_BUFFERED: usize = 16 << 20;
+const MAX_BUFFERED: usize = 8 << 20;
 /// How long the end of a transaction may go unnoticed.
 const LOOK: Duration = Duration::from_millis(2);
 /// More than a transaction, its abort and a new producer take at the longest.
@@ -67,7 +67,10 @@ impl Pace {
     fn due(&self, lane: &Lane) -> Option<Instant> {
         let since = lane.since?;
         let idle = since + self.idle;
-        Some(if lane.urgent { idle.min(self.last + self.now) } else { idle })
+        let due = if lane.urgent { idle.min(self.last + self.now) } else { idle };
+        // Nor does an idle lane follow at once: the broker, still at the last one's markers, would have it wait, and with
+        // it whatever becomes urgent meanwhile.
+        Some(due.max(self.last + self.soon))
     }
 }
 

@@ -3,8 +3,13 @@
 mod aborts;
 mod audit;
 mod backlog;
+mod cascade;
+mod catch_up;
+mod commands;
 mod forwarder;
+mod group;
 mod kills;
+mod levels;
 mod members;
 mod poison;
 mod replayed;

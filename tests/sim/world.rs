@@ -304,7 +304,7 @@ impl World {
             let mut worked = false;
             for partition in 0..self.partitions.len() as u32 {
                 let member = self.owner[partition as usize];
-                let mut touched = false;
+                let mut touched = self.members[member].lanes.get(&partition).is_some_and(|lane| lane.touched);
                 for topic in [1, 2, 0, 3] {
                     while self.take(member, partition, topic) {
                         touched = true;

@@ -25,6 +25,10 @@ pub struct Settings {
     pub partitions: u32,
     /// A `.rhai` file.
     pub rules: String,
+    /// More files of the rules folder, with their names.
+    pub files: Vec<(&'static str, String)>,
+    /// `[correlation]`, a line each.
+    pub correlation: &'static str,
     pub workers: u32,
     pub publish_interval: &'static str,
     /// `api.listen`.
@@ -45,6 +49,8 @@ impl Default for Settings {
         Settings {
             partitions: 4,
             rules: PAGE_CRITICAL.to_owned(),
+            files: Vec::new(),
+            correlation: "hold = \"0\"",
             workers: 2,
             publish_interval: "500ms",
             listen: "127.0.0.1:0".to_owned(),
@@ -90,6 +96,9 @@ impl App {
         let dir = tempfile::Builder::new().prefix("incidentd-app-").tempdir().expect("a temporary folder");
         fs::create_dir(dir.path().join("rules")).expect("a folder");
         fs::write(dir.path().join("rules/test.rhai"), &settings.rules).expect("a file");
+        for (name, text) in &settings.files {
+            fs::write(dir.path().join("rules").join(name), text).expect("a file");
+        }
         let app = App { dir, prefix, suffix, settings };
         let output = app.command(&["topics", "create"], &app.config("setup", true)).output().expect("incidentd starts");
         assert!(
@@ -128,7 +137,7 @@ impl App {
 
     /// A configuration file; a static member rejoins its group at once after a crash.
     fn config(&self, member: &str, is_static: bool) -> PathBuf {
-        let Settings { partitions, workers, publish_interval, listen, engine, tables, kafka, .. } = &self.settings;
+        let Settings { partitions, workers, publish_interval, listen, engine, tables, kafka, correlation, .. } = &self.settings;
         let mut text = format!(
             r##"roles = ["engine"]
 {tables}
@@ -142,7 +151,7 @@ workers = {workers}
 publish_interval = "{publish_interval}"
 {engine}
 [correlation]
-hold = "0"
+{correlation}
 [rules]
 dir = "{rules}"
 watch = false

@@ -3,7 +3,7 @@
 use crate::support::{broker, wait_until};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, DeliveryResult, Headers};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 use std::sync::Mutex;
@@ -100,6 +100,16 @@ impl Writer {
         let mut record = BaseRecord::to(topic).partition(partition);
         record.key = key;
         record.payload = value;
+        self.send_record(record);
+    }
+
+    /// The same with headers.
+    pub fn send_headed(&self, topic: &str, partition: i32, key: Option<&str>, value: &str, headers: &[(&str, &str)]) {
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value.as_bytes()) }));
+        let mut record = BaseRecord::to(topic).partition(partition).payload(value.as_bytes()).headers(headers);
+        record.key = key.map(str::as_bytes);
         self.send_record(record);
     }
 
