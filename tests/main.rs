@@ -8,5 +8,6 @@ mod fidelity;
 mod kafka;
 mod rules;
 mod schemas;
+mod sim;
 mod support;
 mod tidy;

@@ -37,6 +37,10 @@ impl Attempt {
 }
 
 impl Attempts {
+    pub fn keys(&self) -> impl Iterator<Item = &AttemptKey> {
+        self.held.keys()
+    }
+
     pub fn get(&self, key: &AttemptKey) -> Option<&Attempt> {
         self.held.get(key)
     }

@@ -31,6 +31,10 @@ fn end(grants: &[Grant]) -> Time {
 }
 
 impl Budgets {
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.held.keys()
+    }
+
     pub fn get(&self, rule: &str) -> Option<&Vec<Grant>> {
         self.held.get(rule)
     }

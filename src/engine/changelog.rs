@@ -6,7 +6,7 @@
 //! | `c` + id | when the tombstone of a closed incident is due |
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
 //! | `s`, `u`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
-//! | `r` | the hash of the rule set that the incidents were last asked by |
+//! | `r` | the hash of the rule set by whose dependencies links were last worked out |
 //!
 //! The first byte of every value is the format's version.
 
@@ -66,6 +66,13 @@ struct Head<'a> {
     traits: Traits,
     related: std::borrow::Cow<'a, [IncidentId]>,
     sources: std::borrow::Cow<'a, Sources>,
+    /// [`rules_key`] of the set that was in force: under another one `timing.ask_at` means nothing.
+    rules: u64,
+}
+
+/// A rule set by its hash.
+pub fn rules_key(hash: &str) -> u64 {
+    u64::from_str_radix(hash, 16).unwrap_or(0)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +138,7 @@ pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 impl Shard {
     /// One record per entity that changed since the last call. Called once per commit of this shard.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
+        let rules = rules_key(self.rules.hash());
         let mut dirty = std::mem::take(&mut self.dirty);
         let mut counts = self.ring.begin(dirty.len());
         for (at, &slot) in dirty.iter().enumerate() {
@@ -144,7 +152,7 @@ impl Shard {
                 Dirty::Snapshot => {
                     entry.counted_in = 0;
                     if let Some(entry) = self.store.get(slot) {
-                        let value = snapshot(entry, self.store.service_name(entry));
+                        let value = snapshot(entry, self.store.service_name(entry), rules);
                         sink(StateRecord { key: incident_key(b'i', entry.id), value: Some(value) });
                     }
                 }
@@ -170,7 +178,7 @@ impl Shard {
             sink(self.side_record(&side));
         }
         self.ring.write(&mut self.store, counts, sink);
-        if self.logged_rules.as_deref() != Some(self.rules.hash()) {
+        if self.review.is_empty() && self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.logged_rules = Some(self.rules.hash().to_owned());
             sink(StateRecord { key: b"r".to_vec(), value: Some([&[VERSION], self.rules.hash().as_bytes()].concat()) });
         }
@@ -193,6 +201,7 @@ impl Shard {
         }
         match (key.first(), value) {
             (Some(b'i'), Some(value)) => {
+                let rules = rules_key(self.rules.hash());
                 let (head, body) = postcard::take_from_bytes::<Head<'_>>(value).map_err(damaged)?;
                 self.store.restore(id_of(key)?, &head.service_id, |service| Entry {
                     id: IncidentId { partition: 0, hash: 0 },
@@ -205,7 +214,7 @@ impl Shard {
                     counts: head.counts.clone(),
                     first_seen_at: head.first_seen_at,
                     resolved_at: head.resolved_at,
-                    timing: head.timing,
+                    timing: Timing { ask_at: if head.rules == rules { head.timing.ask_at } else { 0 }, ..head.timing },
                     traits: head.traits,
                     related: (!head.related.is_empty()).then(|| Box::new(head.related.to_vec())),
                     sources: head.sources.clone().into_owned(),
@@ -238,7 +247,6 @@ impl Shard {
         self.ring.restored();
         self.schedule_all();
         if self.logged_rules.as_deref() != Some(self.rules.hash()) {
-            self.ask_all();
             // Which dependencies were in force before is not known.
             self.review(&Dependencies::default());
         }
@@ -256,7 +264,7 @@ pub fn id_of(key: &[u8]) -> Result<IncidentId, String> {
     Ok(IncidentId { partition: u16::from_be_bytes([p0, p1]), hash: u64::from_be_bytes(hash) })
 }
 
-fn snapshot(entry: &Entry, service_id: &str) -> Vec<u8> {
+pub fn snapshot(entry: &Entry, service_id: &str, rules: u64) -> Vec<u8> {
     let head = Head {
         fingerprint: entry.fingerprint,
         service_id: service_id.into(),
@@ -269,6 +277,7 @@ fn snapshot(entry: &Entry, service_id: &str) -> Vec<u8> {
         traits: entry.traits,
         related: entry.related.as_ref().map_or(&[][..], |related| related.as_slice()).into(),
         sources: std::borrow::Cow::Borrowed(&entry.sources),
+        rules,
     };
     let mut value = Vec::with_capacity(entry.body.len() + 192);
     value.push(VERSION);

@@ -24,6 +24,10 @@ pub struct Contexts {
 }
 
 impl Contexts {
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.held.keys()
+    }
+
     pub fn get(&self, service_id: &str) -> Option<&Rc<ServiceContext>> {
         self.held.get(service_id)
     }

@@ -89,6 +89,18 @@ pub struct Desks {
 }
 
 impl Desks {
+    pub fn rules(&self) -> impl Iterator<Item = &String> {
+        self.desks.keys()
+    }
+
+    pub fn digests(&self) -> impl Iterator<Item = &DigestKey> {
+        self.digests.keys()
+    }
+
+    pub fn numbers(&self) -> impl Iterator<Item = &u64> {
+        self.waiting.keys()
+    }
+
     pub fn desk(&self, rule: &str) -> Option<&Desk> {
         self.desks.get(rule)
     }

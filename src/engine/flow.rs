@@ -100,7 +100,7 @@ impl Shard {
 
     /// Says what was to be said while it was snoozed or all was held back.
     pub(super) fn pay(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
-        let snapshot = full.publish(now, step);
+        let mut snapshot = full.publish(now, step);
         for event in std::mem::take(&mut full.book.owed) {
             let occasion = Occasion { event, at: now, now };
             let ends = matches!(event, RuleEvent::Resolved | RuleEvent::Closed);
@@ -112,6 +112,8 @@ impl Shard {
                 RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, false, step),
                 _ => self.tell(full, &snapshot, occasion, Said::default(), step),
             }
+            // A level that fired has published a newer one.
+            snapshot = step.last_shown(full.incident.id).unwrap_or(snapshot);
         }
         self.pay_unrouted(full, &snapshot, now, step);
     }

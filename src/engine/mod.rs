@@ -32,6 +32,7 @@ mod escalate;
 mod facts;
 mod flow;
 mod follow;
+mod inspect;
 mod level;
 mod lifecycle;
 mod limit;

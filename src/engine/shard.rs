@@ -49,8 +49,6 @@ pub struct Shard {
     pub(super) recheck: Vec<Slot>,
     /// Incidents whose dependencies a reload has changed.
     pub(super) review: Vec<Slot>,
-    /// A silence was changed while it was in force.
-    pub(super) judge: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
     pub(super) holding: bool,
     /// The rule set's hash that the changelog has; `None` before the first commit.
@@ -81,7 +79,6 @@ impl Shard {
             sides: BTreeSet::new(),
             recheck: Vec::new(),
             review: Vec::new(),
-            judge: false,
             holding: false,
             logged_rules: None,
             due: Vec::new(),
@@ -158,11 +155,13 @@ impl Shard {
                     self.touch(slot, if listed { Dirty::Snapshot } else { Dirty::Counts });
                 }
                 Change::Silence(silence) => {
-                    self.judge = true;
                     self.sides.insert(Side::Silence(silence.id.clone()));
                     self.silences.put(silence);
                 }
-                Change::SilenceBegun { id } => self.silences.begin(&id),
+                Change::SilenceJudged { id, now } => {
+                    self.silences.judged(&id, now);
+                    self.sides.insert(Side::Silence(id));
+                }
                 Change::SilenceOver { id } => {
                     self.silences.remove(&id);
                     self.sides.insert(Side::Silence(id));
@@ -310,7 +309,7 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if self.judge || !self.review.is_empty() || self.desks.waits() {
+        if !self.review.is_empty() || self.desks.waits() {
             return Time(i64::MIN);
         }
         let others = [

@@ -60,10 +60,23 @@ fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
 }
 
 impl Shard {
+    /// All that there are.
+    pub(super) fn all_sides(&self) -> Vec<Side> {
+        let mut all: Vec<Side> = self.silences.keys().cloned().map(Side::Silence).collect();
+        all.extend(self.upstreams.keys().copied().map(Side::Upstream));
+        all.extend(self.contexts.keys().cloned().map(Side::Service));
+        all.extend(self.desks.rules().cloned().map(Side::Desk));
+        all.extend(self.desks.digests().copied().map(Side::Digest));
+        all.extend(self.desks.numbers().copied().map(Side::Waiting));
+        all.extend(self.attempts.keys().cloned().map(Side::Attempt));
+        all.extend(self.budgets.keys().cloned().map(Side::Budget));
+        all
+    }
+
     /// The record of one as it is now; a tombstone where it is no more.
     pub(super) fn side_record(&self, side: &Side) -> StateRecord {
         let value = match side {
-            Side::Silence(id) => value(self.silences.get(id)),
+            Side::Silence(id) => value(self.silences.whole(id).as_ref()),
             Side::Upstream(id) => value(self.upstreams.get(*id)),
             Side::Service(service_id) => value(self.contexts.get(service_id).map(|context| &**context)),
             Side::Desk(rule) => value(self.desks.desk(rule)),
@@ -80,7 +93,10 @@ impl Shard {
         let Some((kind, name)) = key.split_first() else { return Ok(false) };
         let text = || std::str::from_utf8(name).map(str::to_owned).map_err(|_| "a key that is no text".to_owned());
         match (kind, value) {
-            (b's', Some(value)) => self.silences.put(postcard::from_bytes(value).map_err(damaged)?),
+            (b's', Some(value)) => {
+                let (silence, look_at) = postcard::from_bytes(value).map_err(damaged)?;
+                self.silences.restore(silence, look_at);
+            }
             (b's', None) => self.silences.remove(&text()?),
             (b'u', Some(value)) => {
                 self.upstreams.put(postcard::from_bytes(value).map_err(damaged)?, self.settings.orphan_grace);

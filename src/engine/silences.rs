@@ -17,12 +17,14 @@ pub struct Silences {
     next: Option<(Time, String)>,
 }
 
+/// When incidents are to be judged by it next, but for its end: it begins then, or was changed.
+pub type LookAt = Option<Time>;
+
 struct Held {
     silence: Silence,
     /// For each matcher that is a regular expression.
     regexes: Vec<Option<Regex>>,
-    /// What was last made of it: it had begun.
-    begun: bool,
+    look_at: LookAt,
 }
 
 /// Bytes of a compiled expression.
@@ -37,10 +39,21 @@ impl Silences {
         self.held.get(id).map(|held| &held.silence)
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.held.keys()
+    }
+
     pub fn put(&mut self, silence: Silence) {
-        let begun = self.held.get(&silence.id).is_some_and(|held| held.begun);
+        // One that was in force may let go of incidents at once, whenever it begins now.
+        let changed = self.held.get(&silence.id).is_some_and(|held| held.look_at.is_none_or(|at| at != held.silence.starts_at));
+        let look_at = if changed { silence.updated_at } else { silence.starts_at.max(silence.updated_at) };
+        self.restore(silence, Some(look_at));
+    }
+
+    /// As the changelog has it.
+    pub fn restore(&mut self, silence: Silence, look_at: LookAt) {
         let regexes = silence.matchers.iter().map(compile).collect();
-        self.held.insert(silence.id.clone(), Held { silence, regexes, begun });
+        self.held.insert(silence.id.clone(), Held { silence, regexes, look_at });
         self.find_next();
     }
 
@@ -49,9 +62,15 @@ impl Silences {
         self.find_next();
     }
 
-    pub fn begin(&mut self, id: &str) {
+    /// With what else a restart must know of it.
+    pub fn whole(&self, id: &str) -> Option<(&Silence, LookAt)> {
+        self.held.get(id).map(|held| (&held.silence, held.look_at))
+    }
+
+    /// Incidents were judged by it, `now`.
+    pub fn judged(&mut self, id: &str, now: Time) {
         if let Some(held) = self.held.get_mut(id) {
-            held.begun = true;
+            held.look_at = Some(held.silence.starts_at).filter(|starts_at| *starts_at > now);
         }
         self.find_next();
     }
@@ -68,7 +87,7 @@ impl Silences {
     }
 
     fn find_next(&mut self) {
-        let next = |held: &Held| if held.begun { held.silence.ends_at } else { held.silence.starts_at };
+        let next = |held: &Held| held.look_at.map_or(held.silence.ends_at, |at| at.min(held.silence.ends_at));
         self.next = self.held.values().map(|held| (next(held), &held.silence.id)).min().map(|(at, id)| (at, id.clone()));
     }
 }
@@ -153,7 +172,6 @@ impl Shard {
         while let Some((_, id)) = self.silences.next().filter(|(at, _)| *at <= now) {
             let id = id.to_owned();
             let Some(silence) = self.silences.get(&id) else { break };
-            // Which of the two it is follows from the silence alone: whether it had begun is forgotten over a restart.
             let over = silence.ends_at <= now;
             let at = if over { silence.ends_at } else { silence.starts_at.max(silence.updated_at).min(now) };
             if over {
@@ -162,19 +180,14 @@ impl Shard {
                 }
                 self.apply([Change::SilenceOver { id }]);
             } else {
-                self.apply([Change::SilenceBegun { id }]);
+                self.apply([Change::SilenceJudged { id, now }]);
             }
             self.judge_all(at, now, out);
-        }
-        // One that was changed while it was in force.
-        if std::mem::take(&mut self.judge) {
-            self.judge_all(now, now, out);
         }
     }
 
     /// Every incident that fires against every silence.
     fn judge_all(&mut self, at: Time, now: Time, out: &mut Vec<Output>) {
-        self.judge = false;
         let firing: Vec<Slot> = self.store.slots().filter(|(_, entry)| entry.status.fires()).map(|(slot, _)| slot).collect();
         for slot in firing {
             let mut step = Step::new(out);

@@ -66,9 +66,10 @@ pub enum Change<'a> {
     },
     /// A silence, new or changed.
     Silence(Silence),
-    /// A silence has begun, and what it matches was asked.
-    SilenceBegun {
+    /// Every incident was judged by it.
+    SilenceJudged {
         id: String,
+        now: Time,
     },
     SilenceOver {
         id: String,

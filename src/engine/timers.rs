@@ -4,6 +4,8 @@
 //! their deadlines themselves, so the wheel is derived state and is rebuilt on restore.
 
 use crate::model::Time;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Slots per level, as a shift. A tick is a millisecond: nothing is handed out early, nothing late.
 const SLOT_SHIFT: u32 = 6;
@@ -32,8 +34,8 @@ pub struct Timers {
     /// The tick up to which everything was handed out.
     current: u64,
     levels: Box<[Level; LEVELS]>,
-    /// Due already when inserted.
-    ready: Vec<u32>,
+    /// Due already when inserted, as the wheel stands; where the clock was set back they may have to wait. The earliest first.
+    ready: BinaryHeap<Reverse<(u64, u32)>>,
     scratch: Vec<Item>,
     len: usize,
 }
@@ -41,7 +43,13 @@ pub struct Timers {
 impl Default for Timers {
     fn default() -> Timers {
         let level = || Level { occupied: 0, slots: std::array::from_fn(|_| Vec::new()) };
-        Timers { current: 0, levels: Box::new(std::array::from_fn(|_| level())), ready: Vec::new(), scratch: Vec::new(), len: 0 }
+        Timers {
+            current: 0,
+            levels: Box::new(std::array::from_fn(|_| level())),
+            ready: BinaryHeap::new(),
+            scratch: Vec::new(),
+            len: 0,
+        }
     }
 }
 
@@ -63,7 +71,7 @@ impl Timers {
 
     fn place(&mut self, item: Item) {
         if item.tick <= self.current {
-            self.ready.push(item.key);
+            self.ready.push(Reverse((item.tick, item.key)));
             return;
         }
         // The highest digit (base 64) in which the tick differs from now names the level.
@@ -92,17 +100,19 @@ impl Timers {
 
     /// When [`Timers::expire`] is worth calling next: never late, perhaps early.
     pub fn next_due(&self) -> Time {
-        if !self.ready.is_empty() {
-            return Time(i64::MIN);
-        }
-        self.next_slot().map_or(Time::NEVER, |(_, _, tick)| Time(tick as i64))
+        let ready = self.ready.peek().map(|Reverse((tick, _))| *tick);
+        let ahead = self.next_slot().map(|(_, _, tick)| tick);
+        ready.into_iter().chain(ahead).min().map_or(Time::NEVER, |tick| Time(tick as i64))
     }
 
-    /// Hands out every key that is due at `now`, in no particular order. Time that goes back hands out nothing.
+    /// Hands out every key that is due at `now`, in no particular order.
     pub fn expire(&mut self, now: Time, due: &mut Vec<u32>) {
         let target = (now.0.max(0) as u64).min(LAST_TICK);
-        self.len -= self.ready.len();
-        due.append(&mut self.ready);
+        while let Some(Reverse((_, key))) = self.ready.peek().copied().filter(|Reverse((tick, _))| *tick <= target) {
+            self.ready.pop();
+            self.len -= 1;
+            due.push(key);
+        }
         while let Some((level, slot, tick)) = self.next_slot().filter(|(_, _, tick)| *tick <= target) {
             self.current = tick;
             let mut items = std::mem::replace(&mut self.levels[level].slots[slot], std::mem::take(&mut self.scratch));
@@ -153,6 +163,20 @@ mod tests {
                 prop_assert_eq!(timers.len(), waiting.len());
             }
         }
+    }
+
+    #[test]
+    fn what_is_inserted_after_the_clock_was_set_back_waits_for_its_time() {
+        let mut timers = Timers::default();
+        let noon = 1_800_000_000_000;
+        let mut due = Vec::new();
+        timers.expire(Time(noon + 3_600_000), &mut due);
+        timers.insert(Time(noon + 10_000), 1);
+        timers.expire(Time(noon), &mut due);
+        assert!(due.is_empty(), "early");
+        assert_eq!(timers.next_due(), Time(noon + 10_000), "nobody has to look before it");
+        timers.expire(Time(noon + 10_000), &mut due);
+        assert_eq!(due, [1]);
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
+    pub fn keys(&self) -> impl Iterator<Item = &IncidentId> {
+        self.by_id.keys()
+    }
+
     pub fn get(&self, id: IncidentId) -> Option<&Upstream> {
         self.by_id.get(&id)
     }

@@ -1,0 +1,35 @@
+//! A shard laid open for whoever checks it: all of its state, and what is still waited for.
+
+use crate::engine::book::Stage;
+use crate::engine::changelog::{StateRecord, incident_key, rules_key, snapshot};
+use crate::engine::shard::Shard;
+use crate::model::IncidentId;
+
+impl Shard {
+    /// Every incident and all else as the changelog would have it, by key: what a restore must bring back.
+    pub fn state(&self) -> Vec<StateRecord> {
+        let mut state: Vec<StateRecord> = self.all_sides().iter().map(|side| self.side_record(side)).collect();
+        for (_, entry) in self.store.slots() {
+            let value = Some(snapshot(entry, self.store.name_of(entry), rules_key(self.rules.hash())));
+            state.push(StateRecord { key: incident_key(b'i', entry.id), value });
+        }
+        state.sort_by(|a, b| a.key.cmp(&b.key));
+        state
+    }
+
+    /// Incidents that fire and for which something else must come before somebody is told, with what it is.
+    pub fn waiting(&self) -> Vec<(IncidentId, String)> {
+        let firing = self.store.slots().filter(|(_, entry)| entry.status.fires());
+        let books = firing.filter_map(|(_, entry)| Some((entry.id, entry.full().ok()?.book)));
+        let waits = |(id, book): (IncidentId, crate::engine::book::Book)| {
+            let what = match book.stage {
+                Stage::Open if !book.asked.is_empty() => format!("asked: {:?}", book.asked),
+                Stage::Open if book.owes() => format!("owed: {:?} {:?}", book.owed, book.unrouted),
+                Stage::Open => return None,
+                stage => format!("{stage:?}"),
+            };
+            Some((id, what))
+        };
+        books.filter_map(waits).collect()
+    }
+}

@@ -1,0 +1,370 @@
+//! Members that own shards and work as a worker does: they read, let time pass, and commit what a few shards have done in one
+//! transaction; every one of these steps may fail or come to nothing.
+
+use crate::sim::log::{Fate, Log, TxnId, Txns};
+use crate::sim::rules::{Set, rules};
+use crate::sim::script::{AlertRecord, Arrival, Record};
+use incidentd::engine::{Input, Outcome, Settings, Shard, StateRecord};
+use incidentd::model::time::HOUR;
+use incidentd::model::{Alert, AlertBody, AlertOutcome, AlertStatus, Channel, CurrentValue, Fact, Metadata, Output, Time};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Inputs of a shard: alerts, commands and events as they came, then the inbox.
+pub const TOPICS: usize = 4;
+pub const INBOX: usize = 3;
+
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Input(Record),
+    Fact(Fact),
+}
+
+/// What a transaction says in `out`.
+#[derive(Clone, Debug)]
+pub enum Said {
+    Output(Output),
+    /// An input was taken, and what became of it.
+    Taken(Outcome, bool),
+}
+
+/// What is said, where, and at what time its shard thought it was.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub now: Time,
+    pub said: Said,
+}
+
+#[derive(Default)]
+pub struct Partition {
+    pub inputs: [Log<Entry>; TOPICS],
+    pub state: Log<StateRecord>,
+    /// Committed positions.
+    pub positions: [usize; TOPICS],
+    /// Of the owner: rises with each assignment.
+    pub generation: u64,
+}
+
+/// A shard in a member's memory.
+pub struct Lane {
+    pub shard: Shard,
+    pub positions: [usize; TOPICS],
+    pub lines: Vec<Line>,
+    pub generation: u64,
+    pub touched: bool,
+}
+
+/// A transaction under way.
+pub struct Ending {
+    pub txn: TxnId,
+    /// Partition, generation, and where it then stands.
+    pub lanes: Vec<(u32, u64, [usize; TOPICS])>,
+}
+
+#[derive(Default)]
+pub struct Member {
+    pub lanes: BTreeMap<u32, Lane>,
+    pub ending: Option<Ending>,
+    /// How far its clock is off.
+    pub skew: i64,
+    pub set: Option<Set>,
+}
+
+pub struct World {
+    pub settings: Arc<Settings>,
+    pub txns: Txns,
+    pub partitions: Vec<Partition>,
+    pub out: Log<Line>,
+    pub members: Vec<Member>,
+    pub owner: Vec<usize>,
+    pub now: Time,
+    pub set: Set,
+    pub inputs: usize,
+    /// Clocks of members may be off.
+    pub skews: bool,
+    pub reloads: bool,
+    /// Compare each shard with what a restore makes of its changelog.
+    pub compares: bool,
+}
+
+impl World {
+    pub fn new(partitions: u32, members: usize, now: Time, set: Set) -> World {
+        let config = Metadata([("channel".to_owned(), "#ops".into())].into_iter().collect());
+        let settings = Settings {
+            partitions,
+            default_channels: vec![Channel { kind: "slack".to_owned(), config }],
+            stale_after: 0,
+            close_after: 20 * HOUR,
+            max_digest: 3,
+            ..Settings::default()
+        };
+        let count = partitions as usize;
+        let mut world = World {
+            settings: Arc::new(settings),
+            txns: Txns::default(),
+            partitions: (0..count).map(|_| Partition::default()).collect(),
+            out: Log::default(),
+            members: (0..members).map(|_| Member::default()).collect(),
+            owner: (0..count).map(|partition| partition % members).collect(),
+            now,
+            set,
+            inputs: 0,
+            skews: false,
+            reloads: false,
+            compares: false,
+        };
+        for partition in 0..partitions {
+            world.acquire(partition);
+        }
+        world
+    }
+
+    pub fn arrive(&mut self, arrival: &Arrival) {
+        let topic = match &arrival.record {
+            Record::Alert(_) => 0,
+            Record::Command(..) => 1,
+            Record::Event(_) => 2,
+        };
+        self.inputs += 1;
+        let log = &mut self.partitions[arrival.partition as usize].inputs[topic];
+        log.append(0, Entry::Input(arrival.record.clone()));
+    }
+
+    /// The shard as its changelog has it.
+    fn restored(&self, partition: u32, set: Set) -> Shard {
+        let mut shard = Shard::new(partition, Arc::clone(&self.settings), rules(set));
+        for record in self.partitions[partition as usize].state.committed(&self.txns) {
+            shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
+        }
+        shard.restored();
+        shard
+    }
+
+    /// The owner takes its partition over, once what stands in it has ended; false: not yet.
+    pub fn acquire(&mut self, partition: u32) -> bool {
+        let at = partition as usize;
+        if self.partitions[at].state.is_unstable(&self.txns) {
+            return false;
+        }
+        let member = self.owner[at];
+        let set = *self.members[member].set.get_or_insert(self.set);
+        let shard = self.restored(partition, set);
+        let (positions, generation) = (self.partitions[at].positions, self.partitions[at].generation);
+        let lane = Lane { shard, positions, lines: Vec::new(), generation, touched: false };
+        self.members[member].lanes.insert(partition, lane);
+        true
+    }
+
+    pub fn clock(&self, member: usize) -> Time {
+        self.now + self.members[member].skew
+    }
+
+    /// Takes the next record of `topic`; false: there is none.
+    pub fn take(&mut self, member: usize, partition: u32, topic: usize) -> bool {
+        let now = self.clock(member);
+        let Some(lane) = self.members[member].lanes.get_mut(&partition) else { return false };
+        let log = &self.partitions[partition as usize].inputs[topic];
+        let Some((offset, entry)) = log.next(lane.positions[topic], &self.txns) else { return false };
+        lane.positions[topic] = offset + 1;
+        lane.touched = true;
+        let mut out = Vec::new();
+        let outcome = match entry {
+            Entry::Fact(fact) => lane.shard.process(now, Input::Fact(fact), &mut out),
+            Entry::Input(Record::Event(event)) => lane.shard.process(now, Input::Event(event), &mut out),
+            Entry::Input(Record::Command(command, at)) => lane.shard.process(now, Input::Command { command, at: *at }, &mut out),
+            Entry::Input(Record::Alert(alert)) => process(&mut lane.shard, alert, now, &mut out),
+        };
+        let line = |said| Line { now, said };
+        lane.lines.push(line(Said::Taken(outcome, matches!(entry, Entry::Input(_)))));
+        lane.lines.extend(out.into_iter().map(|output| line(Said::Output(output))));
+        true
+    }
+
+    /// Lets the lane's timers run; true if they had something to say.
+    pub fn tick(&mut self, member: usize, partition: u32) -> bool {
+        let now = self.clock(member);
+        let Some(lane) = self.members[member].lanes.get_mut(&partition) else { return false };
+        let mut out = Vec::new();
+        lane.shard.tick(now, &mut out);
+        let said = !out.is_empty();
+        lane.touched = true;
+        lane.lines.extend(out.into_iter().map(|output| Line { now, said: Said::Output(output) }));
+        said
+    }
+
+    /// Begins a transaction for `partitions` and writes all that it holds, or, `within`, a part of it before the member dies.
+    pub fn begin(&mut self, member: usize, partitions: &[u32], within: Option<usize>) {
+        assert!(self.members[member].ending.is_none());
+        let txn = self.txns.begin();
+        let mut left = within.unwrap_or(usize::MAX);
+        let mut lanes = Vec::new();
+        for &partition in partitions {
+            let Some(lane) = self.members[member].lanes.get_mut(&partition) else { continue };
+            for line in std::mem::take(&mut lane.lines) {
+                let Some(rest) = left.checked_sub(1) else { break };
+                left = rest;
+                if let Said::Output(Output::Fact { to, fact }) = &line.said {
+                    self.partitions[*to as usize].inputs[INBOX].append(txn, Entry::Fact(fact.clone()));
+                }
+                self.out.append(txn, line);
+            }
+            lane.shard.changelog(&mut |record| {
+                if left > 0 {
+                    left -= 1;
+                    self.partitions[partition as usize].state.append(txn, record);
+                }
+            });
+            lane.touched = false;
+            lanes.push((partition, lane.generation, lane.positions));
+        }
+        self.members[member].ending = Some(Ending { txn, lanes });
+    }
+
+    /// Ends the member's transaction. It commits only where all its partitions are the member's still; else, or where
+    /// `aborts`, the lanes that it held are dropped with what they did since. True: committed.
+    pub fn end(&mut self, member: usize, aborts: bool) -> bool {
+        let Some(Ending { txn, lanes }) = self.members[member].ending.take() else { return false };
+        let owned = lanes.iter().all(|(partition, generation, _)| self.partitions[*partition as usize].generation == *generation);
+        if aborts || !owned {
+            self.txns.end(txn, Fate::Aborted);
+            for (partition, ..) in lanes {
+                self.members[member].lanes.remove(&partition);
+            }
+            return false;
+        }
+        for (partition, _, positions) in &lanes {
+            self.partitions[*partition as usize].positions = *positions;
+        }
+        self.txns.end(txn, Fate::Committed);
+        // Not at every commit: each is a whole restore.
+        if self.compares && txn.is_multiple_of(5) {
+            for (partition, ..) in &lanes {
+                self.compare(member, *partition);
+            }
+        }
+        true
+    }
+
+    /// Invariant B: what a restore would bring back is what the member has.
+    fn compare(&self, member: usize, partition: u32) {
+        let Some(lane) = self.members[member].lanes.get(&partition).filter(|lane| !lane.touched) else { return };
+        let restored = self.restored(partition, self.members[member].set.unwrap_or(self.set));
+        let (live, restored) = (lane.shard.state(), restored.state());
+        for at in 0..live.len().max(restored.len()) {
+            let (live, restored) = (live.get(at), restored.get(at));
+            let bytes = |record: Option<&StateRecord>| record.and_then(|record| record.value.clone()).unwrap_or_default();
+            let place = bytes(live).iter().zip(&bytes(restored)).position(|(one, other)| one != other);
+            assert_eq!(live, restored, "B: state from the changelog differs, partition {partition}, first at byte {place:?}");
+        }
+    }
+
+    /// The member's process is gone; what it had begun is aborted by whoever comes after it, a while later.
+    pub fn crash(&mut self, member: usize) -> Option<TxnId> {
+        self.members[member].lanes.clear();
+        self.members[member].ending.take().map(|ending| ending.txn)
+    }
+
+    /// Gives the partition to another member; the one before does not know yet.
+    pub fn assign(&mut self, partition: u32, member: usize) {
+        self.owner[partition as usize] = member;
+        self.partitions[partition as usize].generation += 1;
+    }
+
+    /// The member hears how the group stands: it gives up what is no longer its own, and takes what is.
+    pub fn hear(&mut self, member: usize) {
+        let generations: Vec<u64> = self.partitions.iter().map(|partition| partition.generation).collect();
+        // What it has begun is ended first.
+        if self.members[member].ending.is_none() {
+            self.members[member].lanes.retain(|partition, lane| lane.generation == generations[*partition as usize]);
+            for partition in 0..generations.len() as u32 {
+                if self.owner[partition as usize] == member && !self.members[member].lanes.contains_key(&partition) {
+                    self.acquire(partition);
+                }
+            }
+        }
+    }
+
+    pub fn reload(&mut self, member: usize) {
+        let set = self.set;
+        if self.members[member].set != Some(set) {
+            self.members[member].set = Some(set);
+            self.members[member].lanes.values_mut().for_each(|lane| lane.shard.set_rules(rules(set)));
+        }
+    }
+
+    pub fn next_due(&self, member: usize, partition: u32) -> Time {
+        self.members[member].lanes.get(&partition).map_or(Time::NEVER, |lane| lane.shard.next_due())
+    }
+
+    /// Works everything off at this moment, and lets time pass for `by`, each timer at its own time.
+    pub fn settle(&mut self, by: i64) {
+        let until = self.now + by;
+        for rounds in 0.. {
+            assert!(rounds < 20_000, "C: it never comes to rest at {}", self.now);
+            let mut worked = false;
+            for partition in 0..self.partitions.len() as u32 {
+                let member = self.owner[partition as usize];
+                let mut touched = self.members[member].lanes.get(&partition).is_some_and(|lane| lane.touched);
+                for topic in [1, 2, 0, 3] {
+                    while self.take(member, partition, topic) {
+                        touched = true;
+                    }
+                }
+                if self.next_due(member, partition) <= self.clock(member) {
+                    // It may look too early, but not for ever.
+                    for _ in 0..3 {
+                        touched |= self.tick(member, partition);
+                    }
+                    let due = self.next_due(member, partition);
+                    assert!(due > self.clock(member), "C: a timer is left in the past: {due}, now {}", self.clock(member));
+                }
+                if touched {
+                    worked = true;
+                    self.begin(member, &[partition], None);
+                    assert!(self.end(member, false));
+                }
+            }
+            if !worked {
+                let due =
+                    (0..self.partitions.len() as u32).map(|partition| self.next_due(self.owner[partition as usize], partition));
+                match due.min().filter(|due| *due <= until) {
+                    Some(due) => self.now = self.now.max(due),
+                    None => break,
+                }
+            }
+        }
+        self.now = until;
+    }
+
+    pub fn committed(&self) -> impl Iterator<Item = &Line> {
+        self.out.committed(&self.txns)
+    }
+}
+
+fn process(shard: &mut Shard, record: &AlertRecord, now: Time, out: &mut Vec<Output>) -> Outcome {
+    let body = || AlertBody {
+        title: format!("alert {}", record.key),
+        category: format!("category-{}", record.key % 3),
+        environment: record.environment,
+        ..AlertBody::default()
+    };
+    let alert = Alert {
+        origin: record.origin,
+        service_id: record.service.into(),
+        fingerprint: record.fingerprint(),
+        severity: record.severity,
+        status: if record.resolved { AlertStatus::Resolved } else { AlertStatus::Firing },
+        timestamp: record.timestamp,
+        source: record.source.map(|source| format!("pod-{source}").into()),
+        starts_at: None,
+        current_value: CurrentValue::Number(record.origin.offset as f64),
+        body: &body,
+    };
+    shard.process(now, Input::Alert(&alert), out)
+}
+
+/// Did it count as an occurrence?
+pub fn counts(outcome: &Outcome) -> bool {
+    let counted = [AlertOutcome::Created, AlertOutcome::Merged, AlertOutcome::Reopened];
+    matches!(outcome, Outcome::Alert { outcome, .. } if counted.contains(outcome))
+}
