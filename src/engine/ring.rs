@@ -58,7 +58,7 @@ pub struct Counting {
 }
 
 impl Counting {
-    fn add(&mut self, slot: Slot, entry: &mut Entry) {
+    pub fn add(&mut self, slot: Slot, entry: &mut Entry) {
         entry.counted_in = self.sequence;
         if self.value.is_empty() {
             self.value.reserve_exact(self.room);
