@@ -132,7 +132,7 @@ impl Shard {
         let (service_id, at, environment) = (&full.incident.service_id, full.incident.first_seen_at, full.incident.environment);
         let most = self.settings.max_related;
         let mut found = Vec::new();
-        for (slot, entry) in self.store.around(service_id, at + -WINDOW, at + WINDOW).rev() {
+        for (slot, entry) in self.store.around(service_id, at + -WINDOW, at + WINDOW) {
             // Of a pair with the same identity one is the other's duplicate.
             if !is_active(entry.status) || entry.fingerprint == identity {
                 continue;

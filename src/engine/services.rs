@@ -43,6 +43,10 @@ impl Services {
         &mut self.slots[service.0 as usize].members
     }
 
+    pub fn each_members(&mut self, mut each: impl FnMut(&mut Vec<u32>)) {
+        self.slots.iter_mut().for_each(|slot| each(&mut slot.members));
+    }
+
     pub fn firing(&self, service: Service) -> u64 {
         self.slots[service.0 as usize].firing
     }

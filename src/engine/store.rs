@@ -122,18 +122,17 @@ impl Store {
         self.by_identity.find(identity_hash(fingerprint), same).copied()
     }
 
-    /// A service's incidents first seen from `from` to `to`, oldest first.
-    pub fn around<'s>(
-        &'s self,
-        service_id: &str,
-        from: Time,
-        to: Time,
-    ) -> impl DoubleEndedIterator<Item = (Slot, &'s Entry)> + use<'s> {
+    /// A service's incidents first seen from `from` to `to`, newest first.
+    pub fn around<'s>(&'s self, service_id: &str, from: Time, to: Time) -> impl Iterator<Item = (Slot, &'s Entry)> + use<'s> {
         let members = self.services.find(service_id).map_or(&[][..], |service| self.services.members(service));
         let seen = |slot: &Slot| self.get(*slot).map_or(Time::NEVER, |entry| entry.first_seen_at);
-        let start = members.partition_point(|slot| seen(slot) < from);
-        let end = members.partition_point(|slot| seen(slot) <= to);
-        members[start..end.max(start)].iter().filter_map(|slot| Some((*slot, self.get(*slot)?)))
+        // Nearly always it is the newest that are asked for.
+        let end = match members.last() {
+            Some(last) if seen(last) > to => members.partition_point(|slot| seen(slot) <= to),
+            _ => members.len(),
+        };
+        let entries = members[..end].iter().rev().filter_map(|slot| Some((*slot, self.get(*slot)?)));
+        entries.take_while(move |(_, entry)| entry.first_seen_at >= from)
     }
 
     /// How many of a service's incidents fire.
@@ -164,7 +163,11 @@ impl Store {
     /// Takes in a new incident.
     pub fn insert(&mut self, full: &Full) -> Slot {
         let service = self.services.hold(&full.incident.service_id);
-        self.link(Entry::new(service, full))
+        let entry = Entry::new(service, full);
+        let place = self.place(service, entry.first_seen_at, entry.id);
+        let slot = self.link(entry);
+        self.services.members_mut(service).insert(place, slot);
+        slot
     }
 
     /// Takes in an incident from the changelog, in place of what it held of that id before.
@@ -176,8 +179,18 @@ impl Store {
             self.replace(slot, |_| Entry { id, older, ..make(service) });
         } else {
             let service = self.services.hold(service_id);
-            self.link(Entry { id, ..make(service) });
+            let slot = self.link(Entry { id, ..make(service) });
+            // Put in order once, by `restored`.
+            self.services.members_mut(service).push(slot);
         }
+    }
+
+    /// After the last changelog record: each service's incidents by age.
+    pub fn restored(&mut self) {
+        let Store { chunks, services, .. } = self;
+        services.each_members(|members| {
+            members.sort_by_cached_key(|slot| at(chunks, *slot).map(|entry| (entry.first_seen_at, entry.id)))
+        });
     }
 
     fn link(&mut self, mut entry: Entry) -> Slot {
@@ -222,10 +235,7 @@ impl Store {
         self.by_id.insert_unique(entry.id.hash, slot, |&slot| at(chunks, slot).map_or(0, |entry| entry.id.hash));
         self.count(&entry, 1);
         self.len += 1;
-        let (service, first_seen_at, id) = (entry.service, entry.first_seen_at, entry.id);
         self.chunks[slot as usize / CHUNK][slot as usize % CHUNK] = Some(entry);
-        let place = self.place(service, first_seen_at, id);
-        self.services.members_mut(service).insert(place, slot);
         slot
     }
 
@@ -250,7 +260,13 @@ impl Store {
         let entry = self.get(slot)?;
         let service = entry.service;
         let place = self.place(service, entry.first_seen_at, entry.id);
-        if self.services.members(service).get(place) == Some(&slot) {
+        let members = self.services.members(service);
+        // While state is restored they are in no order yet.
+        let place = match members.get(place) {
+            Some(found) if *found == slot => Some(place),
+            _ => members.iter().position(|found| *found == slot),
+        };
+        if let Some(place) = place {
             self.services.members_mut(service).remove(place);
         }
         let entry = self.chunks.get_mut(slot as usize / CHUNK)?.get_mut(slot as usize % CHUNK)?.take()?;

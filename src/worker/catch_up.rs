@@ -11,7 +11,8 @@ use crate::model::{Time, Topic};
 use crate::worker::INPUTS;
 use crate::worker::intake::Moment;
 use crate::worker::lane::Lane;
-use crate::worker::session::{BATCH, Session, lane};
+use crate::worker::session::{AHEAD, ALERTS, BATCH, Session, lane};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -60,6 +61,11 @@ impl CatchUp {
         self.queues[topic].entries.push_back(entry);
     }
 
+    /// Does nothing wait but what is of one topic?
+    fn alone(&self, topic: usize) -> bool {
+        self.queues.iter().enumerate().all(|(at, queue)| at == topic || queue.entries.is_empty())
+    }
+
     /// The queue whose head is the earliest record. `None`: there is none, or one that has nothing yet may have an earlier;
     /// `needed`: which queues may.
     fn earliest(&self, needed: impl Fn(usize) -> bool) -> Option<usize> {
@@ -95,6 +101,10 @@ impl Lane {
             self.pass_ends(&mut catch_up);
             let needed = |at: usize| !late && !crowded && self.positions[at].is_some_and(|position| !position.caught_up);
             let Some(topic) = catch_up.earliest(needed) else { break };
+            if topic == ALERTS && catch_up.alone(ALERTS) {
+                self.take_alerts(moment, &mut catch_up);
+                continue;
+            }
             if let Some(Waiting::Record(_, batch, at)) = catch_up.queues[topic].entries.pop_front() {
                 catch_up.waiting -= 1;
                 catch_up.queues[topic].at_end = false;
@@ -120,6 +130,27 @@ impl Lane {
         }
         if let Some(shard) = &mut self.shard {
             shard.hold(false);
+        }
+    }
+
+    /// Takes the alerts at the head of their queue, where nothing else waits: a few are opened before the first is taken, as
+    /// in a batch (see `session`).
+    fn take_alerts(&mut self, moment: &Moment<'_>, catch_up: &mut CatchUp) {
+        let queue = &mut catch_up.queues[ALERTS];
+        queue.at_end = false;
+        let mut group: SmallVec<[(Rc<Batch>, usize); AHEAD]> = SmallVec::new();
+        while group.len() < AHEAD
+            && let Some(Waiting::Record(..)) = queue.entries.front()
+            && let Some(Waiting::Record(_, batch, at)) = queue.entries.pop_front()
+        {
+            group.push((batch, at));
+        }
+        catch_up.waiting -= group.len();
+        let records = group.iter().filter_map(|(batch, at)| batch.record(*at));
+        let opened: SmallVec<[_; AHEAD]> = records.map(|record| (self.open(moment, ALERTS, &record), record)).collect();
+        opened.iter().filter_map(|(opened, _)| opened.as_ref()).for_each(|opened| self.expect(opened));
+        for (opened, record) in &opened {
+            self.take(moment, ALERTS, record, opened.as_ref());
         }
     }
 

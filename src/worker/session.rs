@@ -18,9 +18,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
 pub const BATCH: usize = 4_096;
 /// Records that are opened before the first of them is taken.
-const AHEAD: usize = 16;
+pub const AHEAD: usize = 16;
 /// The place of `alerts` in [`INPUTS`]; no other topic's records are opened ahead.
-const ALERTS: usize = 0;
+pub const ALERTS: usize = 0;
 /// A rebalance or a stop is noticed after this long, where no record comes.
 const IDLE: Duration = Duration::from_millis(100);
 /// While the group has given us nothing: the assignment should not wait.
