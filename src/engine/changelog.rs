@@ -10,7 +10,7 @@
 //!
 //! The first byte of every value is the format's version.
 
-use crate::engine::entry::{Counts, Dirty, Entry, Slot, Timing, Traits};
+use crate::engine::entry::{Counts, Dirty, Entry, Slot, Timing, Traits, rules_key};
 use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
 use crate::engine::store::Store;
@@ -68,11 +68,6 @@ struct Head<'a> {
     sources: std::borrow::Cow<'a, Sources>,
     /// [`rules_key`] of the set that was in force: under another one `timing.ask_at` means nothing.
     rules: u64,
-}
-
-/// A rule set by its hash.
-pub fn rules_key(hash: &str) -> u64 {
-    u64::from_str_radix(hash, 16).unwrap_or(0)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -201,7 +196,6 @@ impl Shard {
         }
         match (key.first(), value) {
             (Some(b'i'), Some(value)) => {
-                let rules = rules_key(self.rules.hash());
                 let (head, body) = postcard::take_from_bytes::<Head<'_>>(value).map_err(damaged)?;
                 self.store.restore(id_of(key)?, &head.service_id, |service| Entry {
                     id: IncidentId { partition: 0, hash: 0 },
@@ -214,7 +208,7 @@ impl Shard {
                     counts: head.counts.clone(),
                     first_seen_at: head.first_seen_at,
                     resolved_at: head.resolved_at,
-                    timing: Timing { ask_at: if head.rules == rules { head.timing.ask_at } else { 0 }, ..head.timing },
+                    timing: head.timing.under(head.rules == rules_key(self.rules.hash())),
                     traits: head.traits,
                     related: (!head.related.is_empty()).then(|| Box::new(head.related.to_vec())),
                     sources: head.sources.clone().into_owned(),
