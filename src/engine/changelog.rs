@@ -10,16 +10,13 @@
 //!
 //! The first byte of every value is the format's version.
 
-use crate::engine::entry::{Counts, Dirty, Entry, Slot, Timing, Traits, rules_key};
+use crate::engine::entry::{Counts, Dirty, Entry, Timing, Traits};
 use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
-use crate::engine::store::Store;
 use crate::model::{IncidentId, Severity, Status, Time};
 use crate::rules::Dependencies;
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
-use std::collections::VecDeque;
 
 /// A record of the changelog topic; `None` is a tombstone.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,19 +32,8 @@ pub enum Gone {
 }
 
 pub const VERSION: u8 = 1;
-// In tests all three are small, so that the ring turns.
-
-/// Bytes of one count record: well below any broker's record limit.
-const RECORD_BYTES: usize = if cfg!(test) { 256 } else { 256 * 1024 };
-/// Keys of the ring. Past it the oldest record is rewritten, whatever it holds.
-const RING_KEYS: usize = if cfg!(test) { 16 } else { 1024 };
-/// How many counts the ring may hold beyond twice the incidents that there are.
-const RING_SLACK: usize = if cfg!(test) { 8 } else { 4096 };
-
-/// About what one count takes.
-const COUNT_BYTES: usize = 72;
 /// Entries that are asked for ahead of their turn.
-const AHEAD: usize = 8;
+pub const AHEAD: usize = 8;
 /// Dirty entries for which the list's memory is kept.
 const DIRTY_KEPT: usize = 1 << 16;
 
@@ -70,30 +56,9 @@ struct Head<'a> {
     rules: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct CountEntry {
-    id: IncidentId,
-    counts: Counts,
-    /// [`Sources::times`].
-    fired_at: SmallVec<[Time; 1]>,
-}
-
-/// The count records that are in force: which incidents each holds, oldest first.
-#[derive(Default)]
-pub struct CountRing {
-    records: VecDeque<CountRecord>,
-    free: Vec<u16>,
-    used: u16,
-    /// Of the newest commit; entries name it in `counted_in`.
-    sequence: u64,
-    /// Entries in all records, superseded ones included.
-    total: usize,
-}
-
-struct CountRecord {
-    key: u16,
-    sequence: u64,
-    slots: Box<[Slot]>,
+/// A rule set by its hash.
+pub fn rules_key(hash: &str) -> u64 {
+    u64::from_str_radix(hash, 16).unwrap_or(0)
 }
 
 pub fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
@@ -196,6 +161,7 @@ impl Shard {
         }
         match (key.first(), value) {
             (Some(b'i'), Some(value)) => {
+                let rules = rules_key(self.rules.hash());
                 let (head, body) = postcard::take_from_bytes::<Head<'_>>(value).map_err(damaged)?;
                 self.store.restore(id_of(key)?, &head.service_id, |service| Entry {
                     id: IncidentId { partition: 0, hash: 0 },
@@ -208,7 +174,7 @@ impl Shard {
                     counts: head.counts.clone(),
                     first_seen_at: head.first_seen_at,
                     resolved_at: head.resolved_at,
-                    timing: head.timing.under(head.rules == rules_key(self.rules.hash())),
+                    timing: Timing { ask_at: if head.rules == rules { head.timing.ask_at } else { 0 }, ..head.timing },
                     traits: head.traits,
                     related: (!head.related.is_empty()).then(|| Box::new(head.related.to_vec())),
                     sources: head.sources.clone().into_owned(),
@@ -278,118 +244,4 @@ pub fn snapshot(entry: &Entry, service_id: &str, rules: u64) -> Vec<u8> {
     encode(&head, &mut value);
     value.extend_from_slice(&entry.body);
     value
-}
-
-/// The counts of one commit on their way into records.
-struct Counting {
-    sequence: u64,
-    /// Full records: whose counts, and the value.
-    full: Vec<(Box<[Slot]>, Vec<u8>)>,
-    slots: Vec<Slot>,
-    value: Vec<u8>,
-    total: usize,
-    /// How much room the next record is given.
-    room: usize,
-}
-
-impl Counting {
-    fn add(&mut self, slot: Slot, entry: &mut Entry) {
-        entry.counted_in = self.sequence;
-        if self.value.is_empty() {
-            self.value.reserve_exact(self.room);
-            self.value.push(VERSION);
-        }
-        let counts = &entry.counts;
-        encode(&CountEntry { id: entry.id, counts: counts.clone(), fired_at: entry.sources.times().collect() }, &mut self.value);
-        self.slots.push(slot);
-        self.total += 1;
-        if self.value.len() >= RECORD_BYTES {
-            self.end_record();
-        }
-    }
-
-    fn end_record(&mut self) {
-        if !self.slots.is_empty() {
-            self.full.push((std::mem::take(&mut self.slots).into(), std::mem::take(&mut self.value)));
-        }
-    }
-}
-
-impl CountRing {
-    /// `most`: how many counts may come.
-    fn begin(&self, most: usize) -> Counting {
-        let room = (most.saturating_mul(COUNT_BYTES)).min(RECORD_BYTES) + 2 * COUNT_BYTES;
-        Counting { sequence: self.sequence + 1, full: Vec::new(), slots: Vec::new(), value: Vec::new(), total: 0, room }
-    }
-
-    /// Writes the counts, and again those still valid of the records that they displace.
-    fn write(&mut self, store: &mut Store, mut counts: Counting, sink: &mut dyn FnMut(StateRecord)) {
-        if counts.total == 0 {
-            return;
-        }
-        self.sequence = counts.sequence;
-        while self.records.len() >= RING_KEYS || self.total + counts.total > 2 * store.len() + RING_SLACK {
-            let Some(oldest) = self.records.pop_front() else { break };
-            self.total -= oldest.slots.len();
-            self.free.push(oldest.key);
-            for (at, slot) in oldest.slots.iter().enumerate() {
-                if let Some(later) = oldest.slots.get(at + AHEAD) {
-                    store.prefetch(*later);
-                }
-                if let Some(entry) = store.get_mut(*slot)
-                    && entry.counted_in == oldest.sequence
-                {
-                    counts.add(*slot, entry);
-                }
-            }
-        }
-        counts.end_record();
-        for (slots, value) in counts.full {
-            self.push(slots, value, sink);
-        }
-    }
-
-    fn push(&mut self, slots: Box<[Slot]>, value: Vec<u8>, sink: &mut dyn FnMut(StateRecord)) {
-        let key = self.free.pop().unwrap_or_else(|| {
-            self.used += 1;
-            self.used - 1
-        });
-        sink(StateRecord { key: ring_key(key), value: Some(value) });
-        self.total += slots.len();
-        self.records.push_back(CountRecord { key, sequence: self.sequence, slots });
-    }
-
-    fn restore(&mut self, store: &mut Store, key: u16, mut value: &[u8]) -> Result<(), postcard::Error> {
-        if let Some(at) = self.records.iter().position(|record| record.key == key) {
-            self.total -= self.records.remove(at).map_or(0, |record| record.slots.len());
-        }
-        self.sequence += 1;
-        let mut slots = Vec::new();
-        while !value.is_empty() {
-            let (counts, rest) = postcard::take_from_bytes::<CountEntry>(value)?;
-            value = rest;
-            // One whose snapshot comes later, or that has closed since, is not there: this count is out of date.
-            if let Some(slot) = store.find_id(counts.id)
-                && let Some(entry) = store.get_mut(slot)
-            {
-                entry.counts = counts.counts;
-                entry.sources.set_times(counts.fired_at.into_iter());
-                entry.counted_in = self.sequence;
-                slots.push(slot);
-            }
-        }
-        self.total += slots.len();
-        self.used = self.used.max(key + 1);
-        self.records.push_back(CountRecord { key, sequence: self.sequence, slots: slots.into() });
-        Ok(())
-    }
-
-    fn restored(&mut self) {
-        self.free = (0..self.used).filter(|key| self.records.iter().all(|record| record.key != *key)).collect();
-    }
-}
-
-fn ring_key(key: u16) -> Vec<u8> {
-    let [high, low] = key.to_be_bytes();
-    vec![b'n', high, low]
 }

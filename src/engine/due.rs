@@ -8,6 +8,7 @@ use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::{RuleEvent, Status, Time, TimelineEvent};
 use serde_json::Value;
+use std::sync::Arc;
 
 impl Shard {
     /// What time alone does to an entry that is due; false: nothing any more.
@@ -40,7 +41,8 @@ impl Shard {
             return self.pay(full, now, step);
         }
         if full.book.stage == (Stage::Held { until: due }) {
-            let snapshot = full.publish(now, step);
+            // Published at its creation already, where nothing has come since.
+            let snapshot = if full.unpublished { full.publish(now, step) } else { Arc::new(full.incident.clone()) };
             self.begin(full, snapshot, due, now, step);
         } else if is_due(full.book.link.release_at) {
             self.release(full, due, now, step);

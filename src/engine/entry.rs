@@ -120,18 +120,6 @@ pub struct Timing {
     pub ask_at: u64,
 }
 
-impl Timing {
-    /// Under another rule set than that of `ask_at` all are asked anew.
-    pub fn under(self, same_rules: bool) -> Timing {
-        Timing { ask_at: if same_rules { self.ask_at } else { 0 }, ..self }
-    }
-}
-
-/// A rule set by its hash.
-pub fn rules_key(hash: &str) -> u64 {
-    u64::from_str_radix(hash, 16).unwrap_or(0)
-}
-
 /// An incident unpacked: what every change but a count works on.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Full {

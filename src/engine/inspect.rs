@@ -1,8 +1,7 @@
 //! A shard laid open for whoever checks it: all of its state, and what is still waited for.
 
 use crate::engine::book::Stage;
-use crate::engine::changelog::{StateRecord, incident_key, snapshot};
-use crate::engine::entry::rules_key;
+use crate::engine::changelog::{StateRecord, incident_key, rules_key, snapshot};
 use crate::engine::shard::Shard;
 use crate::model::IncidentId;
 

@@ -147,12 +147,10 @@ impl Shard {
             }
         }
         let incident = &mut full.incident;
-        let Some(&(_, newest, score)) = found.first() else { return };
+        let Some(&(_, _, score)) = found.first() else { return };
         incident.related_incident_ids = found.iter().map(|(_, id, _)| *id).collect();
         if incident.correlation.is_none() {
             let reason = format!("High similarity score: {score:.2}");
-            let details = json!({ "type": "related", "incident_id": newest.to_string(), "confidence": score, "reason": &reason });
-            incident.note(incident.first_seen_at, TimelineEvent::Correlated, None, details);
             incident.correlation = Some(Correlation { kind: "related".to_owned(), confidence: score, reason });
         }
         let id = incident.id;

@@ -5,7 +5,7 @@
 //!
 //! - `shard`, `step`: the two moves; `follow`: what a change means for others; `due`, `timers`: time
 //! - `store`, `entry`, `services`, `sources`, `book`: how incidents lie in memory; `closed`: the ids of those that left
-//! - `changelog`, `sides`: what is written down, and read back
+//! - `changelog`, `ring`, `sides`: what is written down, and read back
 //! - `lifecycle`, `dedup`: alerts; `command`: people; `facts`: other shards; `context`: changes and readings
 //! - `flow`: from the opening to whoever is told; `links`, `upstreams`: what hangs on what; `silences`: what is muted
 //! - `notify`, `reminders`: rules against events; `desk`, `desks`, `limit`, `digest`, `answer`: limits over a whole rule
@@ -42,6 +42,7 @@ mod outcome;
 mod policy;
 mod remediate;
 mod reminders;
+mod ring;
 mod services;
 mod shard;
 mod sides;

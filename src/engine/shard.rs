@@ -3,11 +3,12 @@
 use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::budget::Budgets;
-use crate::engine::changelog::{CountRing, Gone};
+use crate::engine::changelog::Gone;
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
 use crate::engine::desks::Desks;
 use crate::engine::entry::{Dirty, Entry, Slot};
+use crate::engine::ring::CountRing;
 use crate::engine::sides::Side;
 use crate::engine::silences::Silences;
 use crate::engine::step::{Change, Step};

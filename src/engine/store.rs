@@ -144,7 +144,12 @@ impl Store {
     /// Where an incident has, or is to have, its place among its service's: by age.
     fn place(&self, service: Service, first_seen_at: Time, id: IncidentId) -> usize {
         let rank = |slot: &Slot| self.get(*slot).map_or((Time::NEVER, id), |entry| (entry.first_seen_at, entry.id));
-        self.services.members(service).partition_point(|slot| rank(slot) < (first_seen_at, id))
+        let members = self.services.members(service);
+        // Nearly always the newest.
+        if members.last().is_none_or(|last| rank(last) < (first_seen_at, id)) {
+            return members.len();
+        }
+        members.partition_point(|slot| rank(slot) < (first_seen_at, id))
     }
 
     pub fn name_of(&self, entry: &Entry) -> &str {

@@ -27,6 +27,7 @@ pub struct Incident {
     pub metadata: Metadata,
     pub parent_incident_id: Option<IncidentId>,
     /// The first of them, within the limit.
+    #[serde(with = "ids")]
     pub related_incident_ids: Vec<IncidentId>,
     /// How many more there are.
     pub related_more: u64,
@@ -140,6 +141,52 @@ impl TimelineEvent {
     }
 }
 
+/// A list of ids in the compact form. Nearly always they have one partition, which then goes before the hashes; otherwise an
+/// odd byte goes before whole ids, so that the length tells which it is.
+mod ids {
+    use super::IncidentId;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    const HASH: usize = 8;
+    const WHOLE: usize = 10;
+
+    fn whole(id: &IncidentId) -> impl Iterator<Item = u8> {
+        id.partition.to_be_bytes().into_iter().chain(id.hash.to_be_bytes())
+    }
+
+    pub fn serialize<S: Serializer>(ids: &[IncidentId], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(2 + WHOLE * ids.len());
+        match ids.first() {
+            None => {}
+            Some(first) if ids.iter().all(|id| id.partition == first.partition) => {
+                bytes.extend(first.partition.to_be_bytes());
+                bytes.extend(ids.iter().flat_map(|id| id.hash.to_be_bytes()));
+            }
+            Some(_) => {
+                bytes.push(0);
+                bytes.extend(ids.iter().flat_map(whole));
+            }
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IncidentId>, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        let (partition, rest, width) = match bytes {
+            [] => return Ok(Vec::new()),
+            [_, rest @ ..] if bytes.len() % 2 == 1 => (None, rest, WHOLE),
+            [high, low, rest @ ..] => (Some([*high, *low]), rest, HASH),
+            _ => return Err(de::Error::custom("a list of ids that is cut off")),
+        };
+        let ids = rest.chunks(width).map(|id| {
+            let hash = id.last_chunk::<HASH>().copied()?;
+            let own = id.first_chunk::<2>().copied();
+            Some(IncidentId { partition: u16::from_be_bytes(partition.or(own)?), hash: u64::from_be_bytes(hash) })
+        });
+        ids.collect::<Option<_>>().ok_or_else(|| de::Error::custom("a list of ids that is cut off"))
+    }
+}
+
 /// How many entries of a long timeline are kept at either end.
 pub const TIMELINE_HEAD: usize = 20;
 pub const TIMELINE_TAIL: usize = 180;
@@ -227,6 +274,22 @@ pub mod tests {
             last_seen_at: Time(0),
             version: 0,
             last_alert: origin,
+        }
+    }
+
+    #[test]
+    fn lists_of_ids_come_back_whatever_their_partitions() {
+        let id = |partition, hash| IncidentId { partition, hash };
+        for ids in [
+            vec![],
+            vec![id(3, 7)],
+            vec![id(3, 7), id(3, u64::MAX)],
+            vec![id(3, 7), id(4, 8)],
+            vec![id(1, 1), id(2, 2), id(1, 3)],
+        ] {
+            let incident = Incident { related_incident_ids: ids, ..incident() };
+            let bytes = postcard::to_allocvec(&incident).expect("bytes");
+            assert_eq!(postcard::from_bytes(&bytes), Ok(incident));
         }
     }
 
