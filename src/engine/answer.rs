@@ -90,6 +90,8 @@ impl Shard {
         let rule = self.rules_by_key.get(&key).map(|at| (*at, &self.rules.notifications()[*at]));
         if let Some((at, rule)) = rule.filter(|(_, rule)| !rule.on.has(RuleEvent::Resolved))
             && full.incident.status == Status::Resolved
+            // Where it is owed still, paying says it.
+            && !full.book.owed.contains(&RuleEvent::Resolved)
         {
             let snapshot = Arc::new(full.incident.clone());
             let occasion = Occasion { event: RuleEvent::Resolved, at: now, now };

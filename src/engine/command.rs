@@ -163,6 +163,9 @@ impl Shard {
         fires_again(full, spoken.at);
         full.read_at = spoken.now;
         note(full, TimelineEvent::Reopened, spoken, Value::Null);
+        // Neither was worked out while it did not fire.
+        self.link(full, spoken.now);
+        full.incident.silenced_by = self.silences.matching(&full.incident, spoken.now);
         self.reopened(full, spoken.now, step);
         Ok(())
     }

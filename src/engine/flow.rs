@@ -180,7 +180,8 @@ impl Shard {
 
     pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
-        if dependents.is_empty() {
+        // A duplicate is nobody's parent, its root is: else a late one, older than its root, could close a circle with it.
+        if dependents.is_empty() || full.book.link.root.is_some() {
             return;
         }
         let (incident, book) = (&full.incident, &full.book);

@@ -133,15 +133,30 @@ pub fn pages(world: &World) {
             continue;
         }
         let mut root = incident;
-        for _ in 0..20 {
+        let mut chain = vec![brief(root)];
+        for _ in 0..6 {
             let parent = root.parent_incident_id.and_then(|parent| story.last.get(&parent));
             let Some(parent) = parent.filter(|_| root.suppressed) else { break };
             root = parent;
+            chain.push(brief(root));
         }
         let hand = root.acknowledged_at.is_some();
-        assert!(root.status.fires() && !root.suppressed, "page lost: {id} hangs on {} which is {}", root.id, root.status);
-        assert!(hand || story.told.contains_key(&root.id), "page lost: {id} hangs on {}, of which nobody was told", root.id);
+        let chain = chain.join("\n  ");
+        assert!(root.status.fires() && !root.suppressed, "page lost: suppressed by what does not fire itself:\n  {chain}");
+        assert!(hand || story.told.contains_key(&root.id), "page lost: suppressed by what nobody was told of:\n  {chain}");
     }
+}
+
+/// What of an incident has to do with its links.
+fn brief(incident: &Incident) -> String {
+    let Incident { id, service_id, title, severity, status, suppressed, parent_incident_id, first_seen_at, .. } = incident;
+    let kind = incident.correlation.as_ref().map_or("", |found| found.kind.as_str());
+    let what: Vec<String> = incident.timeline.iter().map(|entry| format!("{:?}@{}", entry.event, entry.timestamp)).collect();
+    format!(
+        "{id} of {service_id} ({title}): {severity}, {status}, suppressed: {suppressed}, {kind} of {parent_incident_id:?}, \
+         first seen {first_seen_at}: {}",
+        what.join(" ")
+    )
 }
 
 /// What must be the same under every interleaving of partitions.
