@@ -67,7 +67,9 @@ fn no_level_is_lost_doubled_or_late_over_restarts() {
         let restarts = [20_000, 62_000, 75_000];
         if starts.len() <= restarts.len() && now() - began > restarts[starts.len() - 1] {
             let down = now();
-            process.take().map(Process::kill);
+            if let Some(running) = process.take() {
+                running.kill();
+            }
             wait_until("levels that fall due meanwhile", LIMIT, || (now() - down > DOWN).then_some(()));
             let (successor, ready) = start(&app, &listen);
             process = Some(successor);
@@ -82,7 +84,9 @@ fn no_level_is_lost_doubled_or_late_over_restarts() {
         });
         (fired.keys().filter(|(_, level)| *level == 1).count() == INCIDENTS).then_some(())
     });
-    process.take().map(Process::stop);
+    if let Some(running) = process.take() {
+        running.stop();
+    }
     assert_eq!(fired.len(), 2 * INCIDENTS, "each level of each: {fired:?}");
     for ((incident, level), times) in &fired {
         let [(due, written)] = times[..] else { panic!("{incident} level {level} fired {} times", times.len()) };
