@@ -7,6 +7,7 @@ use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::time::{MINUTE, Millis};
 use crate::model::{Decision, DeskAnswer, DeskOutcome, Incident, Output, RuleEvent, Status, Time, Verdict, Why};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 impl Shard {
@@ -95,7 +96,8 @@ impl Shard {
         {
             let snapshot = Arc::new(full.incident.clone());
             let occasion = Occasion { event: RuleEvent::Resolved, at: now, now };
-            let mut telling = Telling { occasion, snapshot: &snapshot, said: Said::default(), mute: self.mute(full) };
+            let mut telling =
+                Telling { occasion, snapshot: &snapshot, said: Said::default(), mute: self.mute(full), context: OnceCell::new() };
             self.ask(at, rule, full, &mut telling, step);
             if !telling.said.verdicts.is_empty() {
                 self.decide(&snapshot, occasion, telling.said, step);

@@ -3,7 +3,7 @@
 
 use crate::engine::escalate::Escalation;
 use crate::engine::remediate::Remediation;
-use crate::model::{ActionId, Environment, IncidentId, RuleEvent, Severity, Status, Time};
+use crate::model::{Environment, IncidentId, RuleEvent, Severity, Status, Time};
 use serde::{Deserialize, Serialize};
 
 /// A rule by the hash of its name: a reload that keeps the name keeps the memory.
@@ -160,11 +160,6 @@ impl Book {
             self.active.drain(..2);
         }
         self.active.push((at, active));
-    }
-
-    /// Is `action` one that waits for its outcome?
-    pub fn remedies(&self, action: &ActionId) -> bool {
-        self.remediation.as_ref().is_some_and(|remediation| remediation.is(action))
     }
 }
 

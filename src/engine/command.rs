@@ -1,6 +1,6 @@
 //! What people and programs tell incidentd to do, carried out or refused (SPEC 3.3).
 
-use crate::engine::entry::{Full, Slot};
+use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::links::is_active;
 use crate::engine::notify::{Occasion, Said};
 use crate::engine::shard::Shard;
@@ -64,14 +64,19 @@ impl Shard {
             IncidentCommand::Resolve { resolution } => {
                 may(before, Status::Resolved)?;
                 if before != Status::Resolved {
-                    self.with_duplicates(id, entry.traits.duplicate, &full, step, &mut |shard, full, step| {
-                        shard.resolve_by(full, resolution.as_deref(), spoken, step);
-                    });
+                    for (slot, mut duplicate) in self.duplicates(entry, &full) {
+                        if duplicate.incident.status.fires() {
+                            self.resolve_by(&mut duplicate, resolution.as_deref(), spoken, step);
+                            self.save(Some(slot), duplicate, spoken.now, step);
+                        }
+                    }
                     self.resolve_by(&mut full, resolution.as_deref(), spoken, step);
                 }
             }
             IncidentCommand::Close => {
-                self.close_duplicates(id, entry.traits.duplicate, &full, spoken, step);
+                for (slot, mut duplicate) in self.duplicates(entry, &full) {
+                    self.close(slot, &mut duplicate, spoken.user, spoken.note, spoken.at, spoken.now, step);
+                }
                 let shown = self.close(slot, &mut full, spoken.user, spoken.note, spoken.at, spoken.now, step);
                 return Ok(Outcome::Done(Some(shown)));
             }
@@ -163,9 +168,6 @@ impl Shard {
         fires_again(full, spoken.at);
         full.read_at = spoken.now;
         note(full, TimelineEvent::Reopened, spoken, Value::Null);
-        // Neither was worked out while it did not fire.
-        self.link(full, spoken.now);
-        full.incident.silenced_by = self.silences.matching(&full.incident, spoken.now);
         self.reopened(full, spoken.now, step);
         Ok(())
     }
@@ -186,36 +188,13 @@ impl Shard {
     }
 
     /// The open duplicates of a root, each with its slot.
-    fn duplicates(&self, root: IncidentId, is_duplicate: bool, full: &Full) -> Vec<(Slot, Full)> {
-        if is_duplicate {
+    fn duplicates(&self, root: &Entry, full: &Full) -> Vec<(Slot, Full)> {
+        if root.traits.duplicate {
             return Vec::new();
         }
         let same = self.store.of_identity(&full.incident.service_id, &full.incident.fingerprint);
         let fulls = same.filter(|(_, entry)| entry.traits.duplicate).filter_map(|(slot, entry)| Some((slot, entry.full().ok()?)));
-        fulls.filter(|(_, full)| full.book.link.root == Some(root)).collect()
-    }
-
-    fn with_duplicates(
-        &self,
-        root: IncidentId,
-        is_duplicate: bool,
-        full: &Full,
-        step: &mut Step<'_, '_>,
-        each: &mut dyn FnMut(&Shard, &mut Full, &mut Step<'_, '_>),
-    ) {
-        for (slot, mut duplicate) in self.duplicates(root, is_duplicate, full) {
-            if duplicate.incident.status.fires() {
-                each(self, &mut duplicate, step);
-                let now = duplicate.published_at;
-                self.save(Some(slot), duplicate, now, step);
-            }
-        }
-    }
-
-    fn close_duplicates(&self, root: IncidentId, is_duplicate: bool, full: &Full, spoken: Spoken<'_>, step: &mut Step<'_, '_>) {
-        for (slot, mut duplicate) in self.duplicates(root, is_duplicate, full) {
-            self.close(slot, &mut duplicate, spoken.user, spoken.note, spoken.at, spoken.now, step);
-        }
+        fulls.filter(|(_, full)| full.book.link.root == Some(root.id)).collect()
     }
 
     /// Closes it for good: it leaves the engine. `at`: event time.

@@ -236,6 +236,11 @@ impl Full {
         }
     }
 
+    /// A parent or a silence keeps it quiet; the end of that opens an epoch.
+    pub fn is_hushed(&self) -> bool {
+        self.incident.suppressed || !self.incident.silenced_by.is_empty()
+    }
+
     pub fn muted(&self) -> bool {
         let incident = &self.incident;
         let mutes =

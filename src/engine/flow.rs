@@ -70,10 +70,16 @@ impl Shard {
         self.speak(full, snapshot, occasion, Said::default(), step);
     }
 
+    /// What it hangs on and what silences it, worked out anew.
+    pub(super) fn hush_anew(&self, full: &mut Full, now: Time) {
+        self.link(full, now);
+        full.incident.silenced_by = self.silences.matching(&full.incident, now);
+    }
+
     /// What mutes it has ended, or begun: `was` tells whether it was muted by a silence or a parent before. True if an epoch
     /// began.
     pub(super) fn after_mute(&self, full: &mut Full, was: bool, at: Time, now: Time, step: &mut Step<'_, '_>) -> bool {
-        let is = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        let is = full.is_hushed();
         if is && !was {
             full.book.owed.clear();
             full.book.unrouted = None;
@@ -137,6 +143,8 @@ impl Shard {
 
     /// A reopening, by an alert or a person: an epoch, or, one too many within the hour, quiet (SPEC 4.5).
     pub(super) fn reopened(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
+        // Neither was worked out while it did not fire.
+        self.hush_anew(full, now);
         let flapping = &mut full.book.flapping;
         flapping.reopened.retain(|at| now - *at < HOUR);
         flapping.reopened.push(now);

@@ -90,14 +90,13 @@ impl Shard {
         let occasion = |event| Occasion { event, at: now, now };
         let mut began = false;
         if raises {
-            let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
-            self.link(&mut full, now);
-            full.incident.silenced_by = self.silences.matching(&full.incident, now);
+            let was = full.is_hushed();
+            self.hush_anew(&mut full, now);
             began = self.after_mute(&mut full, was, now, now, step);
         } else {
             full.publish(now, step);
         }
-        let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
+        let snapshot = step.shown(&full);
         self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), Said::default(), step);
         if raises {
             self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), began, step);
@@ -153,11 +152,9 @@ impl Shard {
             let details = json!({ "from": entry.severity.name(), "to": alert.severity.name() });
             full.incident.note(alert.timestamp, TimelineEvent::SeverityChanged, None, details);
         }
-        self.link(&mut full, now);
-        full.incident.silenced_by = self.silences.matching(&full.incident, now);
         self.reopened(&mut full, now, step);
         if raises {
-            let snapshot = step.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()));
+            let snapshot = step.shown(&full);
             self.raised(&mut full, snapshot, Occasion { event: RuleEvent::SeverityChanged, at: now, now }, true, step);
         }
         self.save(Some(slot), full, now, step);

@@ -160,7 +160,7 @@ impl Shard {
     /// What others have become may concern this one: its link is worked out anew, and what follows is done.
     pub(super) fn relink(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
-        let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        let was = full.is_hushed();
         let shown = (full.incident.parent_incident_id, full.incident.suppressed);
         if self.link(&mut full, now) {
             if shown != (full.incident.parent_incident_id, full.incident.suppressed) {
@@ -178,7 +178,7 @@ impl Shard {
 
     /// The grace after its parent's resolution is over.
     pub(super) fn release(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
-        let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        let was = full.is_hushed();
         if full.book.link.root.is_some() {
             // Of the duplicates that are left only the newest speaks; the others hang on it.
             let mut same = self.store.of_identity(&full.incident.service_id, &full.incident.fingerprint);

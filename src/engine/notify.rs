@@ -10,7 +10,8 @@ use crate::model::{
     Action, ActionId, ActionKind, Channel, Decision, DeskItem, DigestTerms, EventSet, Fact, Incident, Output, RuleEvent, Time,
     Verdict, Why,
 };
-use crate::rules::{NotificationRule, wants_resolution};
+use crate::rules::{Context, NotificationRule, wants_resolution};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// One event and when: `at` is the actions' `created_at` (a timer's due time), `now` wall time.
@@ -48,6 +49,8 @@ pub(super) struct Telling<'t> {
     pub said: Said,
     /// Why nobody is told now.
     pub mute: Option<Why>,
+    /// What closures may ask: the same for all rules, made for the first that runs one.
+    pub context: OnceCell<Context>,
 }
 
 impl Shard {
@@ -80,7 +83,7 @@ impl Shard {
         }
         let policies = !said.verdicts.is_empty();
         let lie_elsewhere = full.book.asked.len();
-        let mut telling = Telling { occasion, snapshot, said, mute };
+        let mut telling = Telling { occasion, snapshot, said, mute, context: OnceCell::new() };
         for at in candidates {
             let rule = &self.rules.notifications()[at];
             telling.said.reached |= self.ask(at, rule, full, &mut telling, step);
@@ -176,7 +179,7 @@ impl Shard {
         }
         let mut verdict =
             Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
-        let context = self.context(telling.snapshot, telling.occasion.now, event);
+        let context = || telling.context.get_or_init(|| self.context(telling.snapshot, telling.occasion.now, event));
         if !rule.enabled {
             verdict.why = Why::Disabled;
         } else if let Some(mute) = telling.mute {
@@ -185,7 +188,7 @@ impl Shard {
             verdict.why = Why::AfterOccurrences;
             verdict.detail = Some(format!("{count} of {} occurrences", rule.after_occurrences.unwrap_or(0)));
         } else if !owed {
-            match self.rules.when(at, telling.snapshot, &context) {
+            match self.rules.when(at, telling.snapshot, context()) {
                 Ok(true) => {}
                 Ok(false) => verdict.why = Why::When,
                 // Uncertain: somebody is told.
@@ -196,7 +199,7 @@ impl Shard {
             }
         }
         if matches!(verdict.why, Why::Acted | Why::ScriptError) {
-            let channels = self.rules.channels(at, telling.snapshot, &context).unwrap_or_else(|error| {
+            let channels = self.rules.channels(at, telling.snapshot, context()).unwrap_or_else(|error| {
                 verdict.why = Why::ScriptError;
                 let before = verdict.detail.take().map_or(String::new(), |detail| detail + "; ");
                 verdict.detail = Some(format!("{before}channels: {error}; default_channels stand in"));

@@ -6,6 +6,7 @@ use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::time::MINUTE;
 use crate::model::{RuleEvent, Status, Time, Verdict, Why};
+use std::cell::OnceCell;
 
 impl Shard {
     /// Every reminder that is due; one that was missed for long comes once, not once for each interval.
@@ -26,7 +27,7 @@ impl Shard {
                 continue;
             };
             let occasion = Occasion { event: RuleEvent::Reminder, at: reminder.due, now };
-            let mut telling = Telling { occasion, snapshot: &snapshot, said: Said::default(), mute };
+            let mut telling = Telling { occasion, snapshot: &snapshot, said: Said::default(), mute, context: OnceCell::new() };
             let mut verdict =
                 Verdict { kind: "notification", rule: rule.name.clone(), why: Why::Acted, detail: None, actions: Vec::new() };
             let mut asks = false;

@@ -5,8 +5,8 @@ use crate::engine::entry::Slot;
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::model::home::home;
-use crate::model::{Fact, Incident, Matcher, Output, Silence, Time};
-use regex::Regex;
+use crate::model::silence::Test;
+use crate::model::{Fact, Incident, Output, Silence, Time};
 use std::collections::BTreeMap;
 
 /// Those a shard knows, by id.
@@ -22,13 +22,10 @@ pub type LookAt = Option<Time>;
 
 struct Held {
     silence: Silence,
-    /// For each matcher that is a regular expression.
-    regexes: Vec<Option<Regex>>,
+    /// Of each matcher; `None` where its expression does not compile, which was refused where it came in.
+    tests: Vec<Option<Test>>,
     look_at: LookAt,
 }
-
-/// Bytes of a compiled expression.
-const REGEX_SIZE: usize = 1 << 20;
 
 impl Silences {
     pub fn len(&self) -> usize {
@@ -52,8 +49,8 @@ impl Silences {
 
     /// As the changelog has it.
     pub fn restore(&mut self, silence: Silence, look_at: LookAt) {
-        let regexes = silence.matchers.iter().map(compile).collect();
-        self.held.insert(silence.id.clone(), Held { silence, regexes, look_at });
+        let tests = silence.matchers.iter().map(|matcher| matcher.test().ok()).collect();
+        self.held.insert(silence.id.clone(), Held { silence, tests, look_at });
         self.find_next();
     }
 
@@ -94,14 +91,8 @@ impl Silences {
 
 impl Held {
     fn matches(&self, incident: &Incident) -> bool {
-        self.silence.matchers.iter().zip(&self.regexes).all(|(matcher, regex)| {
-            let value = value_of(incident, &matcher.name);
-            let is = match regex {
-                Some(regex) => regex.is_match(value),
-                // One that does not compile was refused where it came in.
-                None => !matcher.is_regex && value == matcher.value,
-            };
-            is == matcher.is_equal
+        self.silence.matchers.iter().zip(&self.tests).all(|(matcher, test)| {
+            test.as_ref().map_or(!matcher.is_equal, |test| test.matches(value_of(incident, &matcher.name)))
         })
     }
 }
@@ -116,12 +107,6 @@ fn value_of<'i>(incident: &'i Incident, name: &str) -> &'i str {
         "title" => &incident.title,
         _ => "",
     })
-}
-
-/// For the whole text, as Alertmanager has it.
-fn compile(matcher: &Matcher) -> Option<Regex> {
-    let whole = matcher.is_regex.then(|| format!("^(?:{})$", matcher.value))?;
-    regex::RegexBuilder::new(&whole).dot_matches_new_line(true).size_limit(REGEX_SIZE).build().ok()
 }
 
 impl Shard {
@@ -203,7 +188,7 @@ impl Shard {
         if silenced_by == full.incident.silenced_by {
             return;
         }
-        let was = full.incident.suppressed || !full.incident.silenced_by.is_empty();
+        let was = full.is_hushed();
         full.incident.silenced_by = silenced_by;
         self.after_mute(&mut full, was, at, now, step);
         self.save(Some(slot), full, now, step);

@@ -29,6 +29,11 @@ impl<'o> Step<'o, '_> {
             _ => None,
         })
     }
+
+    /// As it stands in the newest version published here, or else as it is.
+    pub fn shown(&self, full: &Full) -> Arc<Incident> {
+        self.last_shown(full.incident.id).unwrap_or_else(|| Arc::new(full.incident.clone()))
+    }
 }
 
 pub enum Change<'a> {

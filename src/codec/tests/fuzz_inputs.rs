@@ -1,22 +1,11 @@
 //! Whatever bytes come as a command, an event or a fact: no panic, and the schema takes what the decoder takes.
 
 use super::*;
-use crate::codec::{COMMANDS, FACT, SCHEMAS, read_command, read_event, read_fact, schema};
+use crate::codec::{COMMANDS, FACT, read_command, read_event, read_fact};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, json};
-
-fn validator(name: &str) -> jsonschema::Validator {
-    let parse = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
-    let mut options = jsonschema::options();
-    for (_, text) in SCHEMAS.iter().filter(|(name, _)| *name != "asyncapi") {
-        let schema = parse(text);
-        let id = schema["$id"].as_str().expect("an id").to_owned();
-        options = options.with_resource(id, jsonschema::Resource::from_contents(schema).expect("a schema"));
-    }
-    options.build(&parse(schema(name).expect(name))).expect("a schema")
-}
 
 thread_local! {
     static COMMAND: jsonschema::Validator = validator("command");
@@ -113,19 +102,6 @@ fn event() -> impl Strategy<Value = Value> {
         }
         event
     })
-}
-
-fn mutated(mut bytes: Vec<u8>, edits: Vec<(Index, u8, u8)>) -> Vec<u8> {
-    for (at, byte, how) in edits {
-        let at = at.index(bytes.len());
-        match how {
-            0 => bytes[at] = byte,
-            1 => bytes.insert(at, byte),
-            _ if bytes.len() > 1 => drop(bytes.remove(at)),
-            _ => {}
-        }
-    }
-    bytes
 }
 
 fn edits() -> impl Strategy<Value = Vec<(Index, u8, u8)>> {

@@ -11,13 +11,40 @@ mod poison;
 mod spoken;
 mod written;
 
-use crate::codec::{AlertRecord, Form, Item, Settings, read_alerts};
+use crate::codec::{AlertRecord, Form, Item, SCHEMAS, Settings, read_alerts, schema};
 use crate::model::{AlertBody, AlertStatus, CurrentValue, Environment, Fingerprint, Origin, Severity, Time, Topic};
+use proptest::sample::Index;
 use serde_json::Value;
 
 /// 2026-11-23T16:30:00Z, the Kafka timestamp of every record here.
 const RECORD_TIME: &str = "2026-11-23T16:30:00.000Z";
 const ORIGIN: Origin = Origin { topic: Topic::Alerts, partition: 2, offset: 77, index: 0 };
+
+/// Of a schema that is ours, with the others that it names.
+fn validator(name: &str) -> jsonschema::Validator {
+    let parse = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
+    let mut options = jsonschema::options();
+    for (_, text) in SCHEMAS.iter().filter(|(name, _)| *name != "asyncapi") {
+        let schema = parse(text);
+        let id = schema["$id"].as_str().expect("an id").to_owned();
+        options = options.with_resource(id, jsonschema::Resource::from_contents(schema).expect("a schema"));
+    }
+    options.build(&parse(schema(name).expect(name))).expect("a schema")
+}
+
+/// `edits`: at which byte, with which byte, and whether it takes its place, goes before it, or it goes.
+fn mutated(mut bytes: Vec<u8>, edits: Vec<(Index, u8, u8)>) -> Vec<u8> {
+    for (at, byte, how) in edits {
+        let at = at.index(bytes.len());
+        match how {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            _ if bytes.len() > 1 => drop(bytes.remove(at)),
+            _ => {}
+        }
+    }
+    bytes
+}
 
 /// An item that outlives the record.
 #[derive(Clone, PartialEq, Debug)]

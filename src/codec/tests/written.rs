@@ -1,7 +1,7 @@
 //! What we write: to which topic and partition, and within its schema and size.
 
 use super::*;
-use crate::codec::{OutRecord, SCHEMAS, read_incident, schema, write_output};
+use crate::codec::{OutRecord, read_incident, write_output};
 use crate::model::{
     Action, ActionId, ActionKind, Channel, Correlation, Decision, Incident, IncidentId, Labels, Metadata, Output, Receipt,
     RuleEvent, Status, TimelineEvent, Verdict, Why,
@@ -128,14 +128,7 @@ pub fn parsed(record: &OutRecord) -> Value {
 }
 
 pub fn check(name: &str, value: &Value) {
-    let parse = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
-    let mut options = jsonschema::options();
-    for (_, text) in SCHEMAS.iter().filter(|(name, _)| *name != "asyncapi") {
-        let schema = parse(text);
-        let id = schema["$id"].as_str().expect("an id").to_owned();
-        options = options.with_resource(id, jsonschema::Resource::from_contents(schema).expect("a schema"));
-    }
-    let validator = options.build(&parse(schema(name).expect(name))).expect("a schema");
+    let validator = validator(name);
     let errors: Vec<_> = validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path)).collect();
     assert!(errors.is_empty(), "{name}: {errors:?}\n{value:#}");
 }
