@@ -13,7 +13,7 @@
 //!   Each new incident pages.
 //! - *restore*: a start over that many live incidents: the worker's time for it, and memory by incident over an empty start.
 //!
-//! Environment (defaults): `INCIDENTD_BENCH_ALERTS` (2000000) a run, `_RUNS` (3), `_PARTITIONS` (8), `_WORKERS` (1),
+//! Environment (defaults): `INCIDENTD_BENCH_ALERTS` (2000000) a run, `_RUNS` (3), `_PARTITIONS` (8), `_WORKERS` (0: one a core, as it comes),
 //! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore; `INCIDENTD_TEST_BOOTSTRAP`.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
@@ -47,7 +47,7 @@ fn main() {
     let wants = |section: &str| asked.is_empty() || asked.iter().any(|name| name == section);
     let bench = Bench::from_environment();
     println!(
-        "{} cores; {} partitions, {} worker(s), commit interval {}",
+        "{} cores; {} partitions, {} worker(s) (0: one a core), commit interval {}",
         std::thread::available_parallelism().map_or(0, usize::from),
         bench.partitions,
         bench.workers,

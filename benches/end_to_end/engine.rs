@@ -28,7 +28,7 @@ impl Bench {
             alerts: setting("ALERTS", 2_000_000),
             runs: setting("RUNS", 3),
             partitions: setting("PARTITIONS", 8),
-            workers: setting("WORKERS", 1),
+            workers: setting("WORKERS", 0),
             commit_interval: setting("COMMIT", "50ms".to_owned()),
             seconds: setting("SECONDS", 20),
             incidents: setting("INCIDENTS", 1_000_000),

@@ -10,6 +10,7 @@
 //!
 //! The first byte of every value is the format's version.
 
+use crate::engine::body::Body;
 use crate::engine::entry::{Counts, Dirty, Entry, Timing, Traits};
 use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
@@ -115,6 +116,7 @@ impl Shard {
                         let value = snapshot(entry, self.store.service_name(entry), rules);
                         sink(StateRecord { key: incident_key(b'i', entry.id), value: Some(value) });
                     }
+                    self.store.settle(slot);
                 }
             }
         }
@@ -178,7 +180,7 @@ impl Shard {
                     traits: head.traits,
                     related: (!head.related.is_empty()).then(|| Box::new(head.related.to_vec())),
                     sources: head.sources.clone().into_owned(),
-                    body: body.into(),
+                    body: Body::plain(body),
                     counted_in: 0,
                     scheduled: [Time::NEVER; 2],
                 });
@@ -243,6 +245,7 @@ pub fn snapshot(entry: &Entry, service_id: &str, rules: u64) -> Vec<u8> {
     let mut value = Vec::with_capacity(entry.body.len() + 192);
     value.push(VERSION);
     encode(&head, &mut value);
-    value.extend_from_slice(&entry.body);
+    // Memory that is damaged is found where it is unpacked; an empty body is refused there, too.
+    value.extend_from_slice(&entry.body.read().unwrap_or_default());
     value
 }

@@ -15,6 +15,7 @@
 
 mod answer;
 mod attempts;
+mod body;
 mod book;
 mod budget;
 mod changelog;

@@ -1,5 +1,6 @@
 //! The services that have incidents here: each name once, forgotten with its last incident.
 
+use crate::engine::body::Sample;
 use hashbrown::HashTable;
 
 /// A service's number, valid while an incident holds it.
@@ -19,6 +20,8 @@ struct Slot {
     members: Vec<u32>,
     /// How many of them fire.
     firing: u64,
+    /// What its incidents' bodies look like.
+    sample: Sample,
 }
 
 /// FNV-1a: short names, and whoever floods us with colliding services can as well flood us with services.
@@ -56,13 +59,17 @@ impl Services {
         *firing = firing.saturating_add_signed(by);
     }
 
+    pub fn sample(&mut self, service: Service) -> &mut Sample {
+        &mut self.slots[service.0 as usize].sample
+    }
+
     /// The number of `name`; whoever asks adds a member.
     pub fn hold(&mut self, name: &str) -> Service {
         if let Some(service) = self.find(name) {
             return service;
         }
         let hash_of = hash(name);
-        let slot = Slot { name: name.into(), members: Vec::new(), firing: 0 };
+        let slot = Slot { name: name.into(), members: Vec::new(), firing: 0, sample: None };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;
@@ -85,6 +92,7 @@ impl Services {
             return;
         }
         slot.members = Vec::new();
+        slot.sample = None;
         let name = std::mem::take(&mut slot.name);
         if let Ok(entry) = self.by_name.find_entry(hash(&name), |&at| at == service.0) {
             entry.remove();

@@ -177,9 +177,11 @@ impl Store {
         {
             let (service, older) = (before.service, before.older);
             self.replace(slot, |_| Entry { id, older, ..make(service) });
+            self.settle(slot);
         } else {
             let service = self.services.hold(service_id);
             let slot = self.link(Entry { id, ..make(service) });
+            self.settle(slot);
             // Put in order once, by `restored`.
             self.services.members_mut(service).push(slot);
         }
@@ -237,6 +239,14 @@ impl Store {
         self.len += 1;
         self.chunks[slot as usize / CHUNK][slot as usize % CHUNK] = Some(entry);
         slot
+    }
+
+    /// Makes an incident's body small: it will hardly change soon.
+    pub fn settle(&mut self, slot: Slot) {
+        let entry = self.chunks.get_mut(slot as usize / CHUNK).and_then(|chunk| chunk.get_mut(slot as usize % CHUNK)?.as_mut());
+        if let Some(entry) = entry {
+            entry.body.settle(self.services.sample(entry.service));
+        }
     }
 
     /// Takes over a changed incident.

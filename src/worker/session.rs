@@ -172,11 +172,12 @@ impl Session<'_> {
             if group.is_empty() {
                 break;
             }
-            for (entry, opened) in group.drain(..) {
-                match entry {
-                    Entry::Record(topic, record) => {
+            // In place: an opened alert is some 300 bytes.
+            for (entry, opened) in &group {
+                match *entry {
+                    Entry::Record(topic, ref record) => {
                         if let Some(lane) = lane(&self.routes, &mut self.lanes, topic, record.partition()) {
-                            lane.take(&moment, topic, &record, opened.as_ref());
+                            lane.take(&moment, topic, record, opened.as_ref());
                             last = record.timestamp();
                         }
                     }
@@ -190,6 +191,7 @@ impl Session<'_> {
                     Entry::Error { topic, partition, code } => self.consumer().judge(topic, partition, code)?,
                 }
             }
+            group.clear();
         }
         self.pace.seen(full, last.map(Time), moment.now);
         for lane in &mut self.lanes {
