@@ -1,14 +1,16 @@
 //! The engine from memory, one thread: what an alert costs from bytes to applied changes, and what an incident weighs.
 //!
-//! `cargo bench --bench engine [-- SECTION…]`, sections `throughput`, `rules`, `memory`, `restore`, `flat` (all without any).
+//! `cargo bench --bench engine [-- SECTION…]`, sections `throughput`, `rules`, `loaded`, `memory`, `restore`, `flat`
+//! (all without any).
 //! The load is that of `end_to_end`: 1,000 services, 100,000 live fingerprints, 1 % new, alerts of 650 bytes.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
-use incidentd::codec::{self, AlertRecord, Item};
+use incidentd::codec::{self, AlertRecord, Item, OutRecord};
 use incidentd::config::Config;
 use incidentd::engine::{Input, Shard, StateRecord};
-use incidentd::model::{Origin, Time, Topic, time::MINUTE};
+use incidentd::model::time::{DAY, MINUTE};
+use incidentd::model::{Fact, Matcher, Origin, Silence, Time, Topic};
 use incidentd::rules::{Limits, RuleSet, RuleSource};
 use incidentd::settings;
 use rand::rngs::StdRng;
@@ -45,6 +47,11 @@ fn alert(identity: u64, at: Time, status: &str) -> Vec<u8> {
 
 /// `count` rules that listen to `triggered`, of which one matches the critical half of the load.
 fn rules(count: usize) -> Rc<RuleSet> {
+    rules_of(count, &[])
+}
+
+/// As [`rules`], with further files.
+fn rules_of(count: usize, files: &[(&str, &str)]) -> Rc<RuleSet> {
     let mut text = String::from(
         "notification(#{ name: \"critical\", where: #{ severity: \"critical\" }, channels: [slack(\"#pages\")] });\n",
     );
@@ -53,7 +60,8 @@ fn rules(count: usize) -> Rc<RuleSet> {
             "notification(#{{ name: \"rule-{n}\", where: #{{ severity: [\"critical\", \"high\"], service_id: \"other-{n}-*\" }}, channels: [slack(\"#team-{n}\")] }});\n"
         ));
     }
-    let source = RuleSource { files: [("bench.rhai".to_owned(), text)].into() };
+    let files = files.iter().copied().chain([("bench.rhai", text.as_str())]);
+    let source = RuleSource { files: files.map(|(path, text)| (path.to_owned(), text.to_owned())).collect() };
     Rc::new(RuleSet::load(&source, &Limits::default()).map(|(rules, _)| rules).unwrap_or_else(|found| panic!("{found:?}")))
 }
 
@@ -65,6 +73,7 @@ struct Bench {
     said: usize,
     out: Vec<incidentd::model::Output>,
     log: Vec<StateRecord>,
+    inbox: Vec<OutRecord>,
 }
 
 impl Bench {
@@ -78,6 +87,7 @@ impl Bench {
             said: 0,
             out: Vec::new(),
             log: Vec::new(),
+            inbox: Vec::new(),
         }
     }
 
@@ -87,6 +97,11 @@ impl Bench {
 
     /// As a worker takes a batch: some are begun to be read before the first is dealt with.
     fn take_group(&mut self, values: &[impl AsRef<[u8]>]) {
+        for record in std::mem::take(&mut self.inbox) {
+            let version = record.headers.first().map_or(&[][..], |(_, version)| version);
+            let fact = codec::read_fact(version, record.value.as_deref()).unwrap_or_else(|error| panic!("{error}"));
+            self.shard.process(self.now, Input::Fact(&fact), &mut self.out);
+        }
         for values in values.chunks(16) {
             let Bench { shard, codec, now, out, offset, .. } = self;
             let opened: SmallVec<[codec::Opened<'_>; 16]> = values
@@ -114,7 +129,11 @@ impl Bench {
     fn commit(&mut self, keep: bool) {
         self.shard.tick(self.now, &mut self.out);
         for output in self.out.drain(..) {
-            self.said += codec::write_output(&output, &self.codec).map_or(0, |record| record.value.map_or(0, |v| v.len()));
+            let Some(record) = codec::write_output(&output, &self.codec) else { continue };
+            self.said += record.value.as_ref().map_or(0, Vec::len);
+            if record.topic == Topic::Inbox {
+                self.inbox.push(record);
+            }
         }
         let (log, said) = (&mut self.log, &mut self.said);
         self.shard.changelog(&mut |record| {
@@ -126,32 +145,102 @@ impl Bench {
     }
 }
 
-/// Alerts per second over `seconds` of virtual time, a commit every 25,000 alerts (50 ms at 500,000 a second).
-fn throughput(rules: Rc<RuleSet>, alerts: u64) -> f64 {
-    let mut bench = Bench::new(rules, "[topics]\npartitions = 1\n");
-    let mut random = StdRng::seed_from_u64(7);
-    let mut seen = LIVE;
-    for identity in 0..LIVE {
-        bench.take(&alert(identity, bench.now, "firing"));
+/// A load under way: its incidents, and the seconds that its alerts have taken.
+struct Load {
+    bench: Bench,
+    random: StdRng,
+    seen: u64,
+    /// Of 1,000 alerts, those that open an incident.
+    fresh: u32,
+    busy: f64,
+}
+
+impl Load {
+    fn new(bench: Bench, fresh: u32) -> Load {
+        let mut load = Load { bench, random: StdRng::seed_from_u64(7), seen: LIVE, fresh, busy: 0.0 };
+        for identity in 0..LIVE {
+            load.bench.take(&alert(identity, load.bench.now, "firing"));
+            if identity % 100 == 99 {
+                load.bench.now = load.bench.now + 1;
+                load.bench.commit(false);
+            }
+        }
+        load.bench.take_group(&[[0u8; 0]; 0]);
+        load.bench.commit(false);
+        load
     }
-    bench.commit(false);
-    let mut busy = 0.0;
-    for _ in 0..alerts / 25_000 {
+
+    /// 25,000 alerts and a commit: 50 ms at 500,000 a second.
+    fn batch(&mut self) {
         let batch: Vec<Vec<u8>> = (0..25_000)
             .map(|_| {
-                let fresh = random.random_ratio(1, 100);
-                seen += u64::from(fresh);
-                let identity = if fresh { seen - 1 } else { random.random_range(seen - LIVE..seen) };
-                alert(identity, bench.now, "firing")
+                let fresh = self.random.random_ratio(self.fresh, 1_000);
+                self.seen += u64::from(fresh);
+                let identity = if fresh { self.seen - 1 } else { self.random.random_range(self.seen - LIVE..self.seen) };
+                alert(identity, self.bench.now, "firing")
             })
             .collect();
         let start = Instant::now();
-        bench.take_group(&batch);
-        bench.now = bench.now + 50;
-        bench.commit(false);
-        busy += start.elapsed().as_secs_f64();
+        self.bench.take_group(&batch);
+        self.bench.now = self.bench.now + 50;
+        self.bench.commit(false);
+        self.busy += start.elapsed().as_secs_f64();
     }
-    alerts as f64 / busy
+}
+
+/// Alerts per second, one in a hundred of which opens an incident.
+fn throughput(rules: Rc<RuleSet>, alerts: u64) -> f64 {
+    let mut load = Load::new(Bench::new(rules, "[topics]\npartitions = 1\n"), 10);
+    for _ in 0..alerts / 25_000 {
+        load.batch();
+    }
+    alerts as f64 / load.busy
+}
+
+/// 20 dependencies a service, 50 policies and 100 silences, as a large organisation has them, against none: batch by batch in
+/// turns, so that both meet the same machine.
+fn loaded(name: &str, fresh: u32, batches: u64) {
+    let config = "[topics]\npartitions = 1\n[correlation]\nhold = \"0\"\n";
+    let mut dependencies = String::from("[dependencies]\n");
+    for service in 0..SERVICES {
+        let of: Vec<u64> = (1..=20).filter_map(|n| service.checked_sub(n * 3)).collect();
+        let of = of.into_iter().map(|other| format!("\"svc-{other:04}\"")).collect::<Vec<_>>().join(", ");
+        dependencies.push_str(&format!("\"svc-{service:04}\" = [{of}]\n"));
+    }
+    let mut policies = String::new();
+    for n in 0..50 {
+        policies.push_str(&format!(
+            "escalation(#{{ name: \"policy-{n}\", where: #{{ service_id: \"other-{n}-*\", severity: [\"critical\", \"high\"] }}, levels: [level(0, [user(\"ann\")]), level(15, [user(\"ann\")])] }});\n"
+        ));
+    }
+    let people = "[users.ann]\nemail = \"ann@example.com\"\n";
+    let full = rules_of(10, &[("policies.rhai", &policies), ("dependencies.toml", &dependencies), ("users.toml", people)]);
+    let mut with = Bench::new(full, config);
+    for n in 0..100 {
+        let matcher = |name: &str, value: String| Matcher { name: name.to_owned(), value, is_regex: n % 4 == 0, is_equal: true };
+        let silence = Silence {
+            id: format!("silence-{n}"),
+            matchers: vec![matcher("service_id", format!("other-{n}")), matcher("region", format!("eu-west-{}", n % 3))],
+            starts_at: with.now,
+            ends_at: with.now + DAY,
+            created_by: None,
+            comment: None,
+            updated_at: with.now,
+        };
+        let input = Input::Fact(&Fact::Silence(silence));
+        with.shard.process(with.now, input, &mut with.out);
+    }
+    with.commit(false);
+    let mut loads = [Load::new(Bench::new(rules(10), config), fresh), Load::new(with, fresh)];
+    for _ in 0..batches {
+        loads.iter_mut().for_each(Load::batch);
+    }
+    let [without, with] = loads.map(|load| (batches * 25_000) as f64 / load.busy);
+    println!(
+        "loaded: {name}: without {without:.0} alerts/s, with 20 dependencies a service, 50 policies, 100 silences {with:.0}: \
+         {:.3} times the cost",
+        without / with
+    );
 }
 
 fn resident() -> u64 {
@@ -240,8 +329,13 @@ fn main() {
         println!("throughput: {:.0} alerts/s, bytes to applied changes and written records", throughput(rules(10), 2_000_000));
     }
     if wants("rules") {
-        let (few, many) = (throughput(rules(10), 1_000_000), throughput(rules(1_000), 1_000_000));
-        println!("rules: 10 rules {few:.0} alerts/s, 1,000 rules {many:.0} alerts/s: {:.2} times the cost", few / many);
+        let (few, many) = (throughput(rules(100), 1_000_000), throughput(rules(10_000), 1_000_000));
+        println!("rules: 100 rules {few:.0} alerts/s, 10,000 rules {many:.0} alerts/s: {:.2} times the cost", few / many);
+    }
+    if wants("loaded") {
+        loaded("1 % new", 10, 60);
+        loaded("only merges", 0, 40);
+        loaded("half of them new", 500, 12);
     }
     if wants("flat") {
         flat();

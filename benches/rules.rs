@@ -1,4 +1,5 @@
-//! What the rules cost where an incident opens: `matches` over 10 to 10,000 rules; a `when`; `channels`; and the load.
+//! What the rules cost where an incident opens: `matches` over 10 to 10,000 rules of mixed matchers; all that rules do for it
+//! (`created`); a `when`; `channels`; and the load.
 
 use divan::Bencher;
 use incidentd::model::{
@@ -12,19 +13,36 @@ fn main() {
     divan::main();
 }
 
-/// Rules as teams write them: most for one service or a few, some for all, a label here and there; so many in a file.
+/// Rules as teams write them, so many in a file: exact services and lists of them, globs before, behind and within, titles,
+/// categories, labels. Six of the first hundred match the incident below, and of all the others none.
 fn source(rules: usize, in_a_file: usize) -> RuleSource {
     let mut source = RuleSource::default();
     for n in 0..rules {
         let text = source.files.entry(format!("{}.rhai", n / in_a_file)).or_default();
         let severity = ["\"critical\"", "[\"critical\", \"high\"]", "[\"high\", \"medium\"]"][n % 3];
-        let service = if n % 10 == 0 { "llm-*".to_owned() } else { format!("svc-{}{}", n % 1_000, ["", "-*"][n % 2]) };
-        let labels = if n % 4 == 0 { "labels: #{ region: [\"eu-*\", \"us-east-1\"] }," } else { "" };
+        let more = match n {
+            7 => "service_id: \"svc-*\"".to_owned(),
+            13 => "title: \"*above*\"".to_owned(),
+            25 => "labels: #{ region: [\"eu-*\", \"us-east-1\"] }".to_owned(),
+            37 => "service_id: [\"svc-1\", \"svc-12\"], category: \"model_*\"".to_owned(),
+            49 => "category: \"model_performance\"".to_owned(),
+            61 => "service_id: \"*-12\"".to_owned(),
+            _ => match n % 8 {
+                0 => format!("service_id: \"team{n}-svc\""),
+                1 => format!("service_id: \"team{n}-*\""),
+                2 => format!("title: \"*error {n} *\""),
+                3 => format!("service_id: [\"a{n}\", \"b{n}\", \"c{n}-*\"]"),
+                4 => format!("service_id: \"*-gateway-{n}\""),
+                5 => format!("labels: #{{ tenant_id: \"tenant-{n}\", region: [\"eu-*\", \"us-east-1\"] }}"),
+                6 => format!("category: \"cost-{n}\", title: \"Budget*\""),
+                _ => format!("labels: #{{ model_id: [\"model-{n}\", \"model-{n}-*\"], component: \"*{n}*cache\" }}"),
+            },
+        };
         // Writing into a string cannot fail.
         let _ = writeln!(
             text,
-            "notification(#{{ name: \"rule-{n}\", priority: {}, where: #{{ severity: {severity}, service_id: \"{service}\", \
-             environment: \"production\", {labels} }}, when: |incident| incident.labels.tenant_id != \"sandbox\", \
+            "notification(#{{ name: \"rule-{n}\", priority: {}, where: #{{ severity: {severity}, environment: \"production\", {more} }}, \
+             when: |incident| incident.labels.tenant_id != \"sandbox\", \
              channels: |incident| [slack(`#${{incident.service_id}}`, #{{ mention: \"@oncall\" }}), pagerduty(secret(\"PD\"))] }});",
             n % 100,
         );
@@ -92,6 +110,20 @@ fn matches(bencher: Bencher, rules: usize) {
     bencher.bench_local(|| set.matches(divan::black_box(&incident), triggered));
 }
 
+/// All that rules do for an incident that opens: find those that match and the near misses, run their closures.
+#[divan::bench(args = [100, 10_000])]
+fn created(bencher: Bencher, rules: usize) {
+    let (set, incident) = (set(rules), Arc::new(incident()));
+    let context = Context::new(Time(0), RuleEvent::Triggered);
+    let triggered = EventSet::EMPTY.with(RuleEvent::Triggered);
+    bencher.bench_local(|| {
+        let matches = set.matches(divan::black_box(&incident), triggered);
+        assert_eq!(matches.matched.len(), 6);
+        let told = matches.matched.iter().filter(|rule| set.when(**rule, &incident, &context) == Ok(true));
+        told.filter_map(|rule| set.channels(*rule, &incident, &context).ok()).map(|channels| channels.len()).sum::<usize>()
+    });
+}
+
 #[divan::bench]
 fn when(bencher: Bencher) {
     let (set, incident) = (set(1), Arc::new(incident()));
@@ -112,7 +144,7 @@ fn load_files_of_100(bencher: Bencher, rules: usize) {
     bencher.bench_local(|| RuleSet::load(&source, &Limits::default()).is_ok());
 }
 
-/// Rhai's parser looks through all closures of the file at each variable.
+/// Piece by piece, for Rhai's parser looks through all closures of what it reads at each variable.
 #[divan::bench(args = [1_000, 10_000], sample_count = 3, sample_size = 1)]
 fn load_one_file(bencher: Bencher, rules: usize) {
     let source = source(rules, rules);

@@ -22,8 +22,17 @@ pub const DEAD_LETTERS: &str = "incidentd_dead_letters_total";
 pub const STATE_RESTORE_SECONDS: &str = "incidentd_state_restore_seconds";
 pub const SHARDS: &str = "incidentd_shards";
 pub const TIMERS_PENDING: &str = "incidentd_timers_pending";
+pub const RULES_INFO: &str = "incidentd_rules_info";
 pub const RULES_LOADED: &str = "incidentd_rules_loaded";
 pub const RULES_RELOAD: &str = "incidentd_rules_reload_total";
+pub const BOARD: &str = "incidentd_board_records";
+pub const HTTP_REQUESTS: &str = "incidentd_http_requests_total";
+pub const HTTP_REQUEST_SECONDS: &str = "incidentd_http_request_seconds";
+pub const DELIVERIES: &str = "incidentd_deliveries_total";
+pub const DELIVERY_SECONDS: &str = "incidentd_delivery_seconds";
+pub const CIRCUIT_BREAKER_STATE: &str = "incidentd_circuit_breaker_state";
+pub const HEARTBEATS: &str = "incidentd_heartbeats_total";
+pub const HTTP_EVENT_STREAMS: &str = "incidentd_http_event_streams";
 pub const BUILD_INFO: &str = "incidentd_build_info";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +57,10 @@ const EVALUATION: &[f64] = &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-
 const TRANSACTION: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// What a person waits for. The aim is 150 ms.
 const ACTION: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// A read is below a millisecond, a write waits for a commit, and for 2 s at most.
+const REQUEST: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0];
+/// Up to three attempts of a fallback's fallback.
+const DELIVERY: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 const RESTORE: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
 const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
@@ -127,6 +140,7 @@ pub const TABLE: &[Metric] = &[
     ),
     metric(SHARDS, Kind::Gauge, &[], "Shards that this process holds."),
     metric(TIMERS_PENDING, Kind::Gauge, &[], "Timers that wait in this process's shards."),
+    metric(RULES_INFO, Kind::Gauge, &["hash"], "1 for the hash of the rule set in force, 0 for those before it."),
     metric(RULES_LOADED, Kind::Gauge, &["kind"], "Rules in force, by kind."),
     metric(
         RULES_RELOAD,
@@ -134,6 +148,35 @@ pub const TABLE: &[Metric] = &[
         &["outcome"],
         "Reloads of the rules folder: applied, unchanged or rejected. A rejected set leaves the old one in force.",
     ),
+    metric(BOARD, Kind::Gauge, &["kind"], "What the API's picture holds, by kind: incidents, silences, or unreadable records."),
+    metric(HTTP_REQUESTS, Kind::Counter, &["method", "route", "status"], "HTTP requests served, by method, route and status."),
+    metric(HTTP_REQUEST_SECONDS, Kind::Histogram(REQUEST), &["route"], "From a request's headers to its answer's."),
+    metric(
+        DELIVERIES,
+        Kind::Counter,
+        &["channel", "outcome"],
+        "What came of each target of an action: delivered, exhausted (three attempts failed), refused, breaker_open; \
+         update_failed for a line in a thread. What is not delivered goes to the fallback, or to dead-letters.",
+    ),
+    metric(
+        DELIVERY_SECONDS,
+        Kind::Histogram(DELIVERY),
+        &[],
+        "From the Kafka timestamp of an action to its arrival at a target, retries and fallbacks included.",
+    ),
+    metric(
+        CIRCUIT_BREAKER_STATE,
+        Kind::Gauge,
+        &["channel", "target"],
+        "Of targets whose breaker has opened since the start: 0 closed, 1 open, 2 half-open.",
+    ),
+    metric(
+        HEARTBEATS,
+        Kind::Counter,
+        &["outcome"],
+        "Calls of delivery.heartbeat.url: sent, failed, or withheld because delivery is not ready.",
+    ),
+    metric(HTTP_EVENT_STREAMS, Kind::Gauge, &[], "Pages that are open and told of changes."),
     metric(BUILD_INFO, Kind::Gauge, &["version"], "Always 1; the version of incidentd."),
 ];
 

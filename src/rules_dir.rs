@@ -3,7 +3,7 @@
 //! A Kubernetes ConfigMap is a folder of links to `..data/…`, and a new version swaps the link `..data`. So links are
 //! followed, names that begin with a dot are skipped, and what counts as a change is the text of the files, not the event.
 
-use crate::rules::{Diagnostic, Limits, RuleSet, RuleSource};
+use crate::rules::{Diagnostic, Limits, Listed, RuleSet, RuleSource};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use notify_debouncer_full::{DebounceEventResult, new_debouncer, notify::RecursiveMode};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub struct Unreadable {
     pub help: &'static str,
 }
 
-/// Every `.rhai` and `.toml` file under `dir` but `tests/` at its top, which holds cases.
+/// Every `.rhai` and `.toml` file under `dir` but `tests/` at its top, which holds cases, and `….d.rhai`, which is for editors.
 pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
     let mut source = RuleSource::default();
     let mut bytes = 0;
@@ -55,7 +55,7 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
                     return Err(fail(&path, format!("lies more than {DEPTH} folders deep"), "is a link turning in a circle?"));
                 }
                 folders.push((path, format!("{relative}/"), depth + 1));
-            } else if name.ends_with(".rhai") || name.ends_with(".toml") {
+            } else if name.ends_with(".rhai") && !name.ends_with(".d.rhai") || name.ends_with(".toml") {
                 bytes += meta.len();
                 if bytes > BYTES || source.files.len() == FILES {
                     let message = format!("with it the folder holds more than {FILES} files or {} MiB", BYTES >> 20);
@@ -71,10 +71,10 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
 
 /// What a look at the folder led to.
 pub enum Reload {
-    /// A set that checks: its text, how many rules of each kind it holds, its hash, and the warnings. The loaded set itself
+    /// A set that checks: its text, the rules that it holds, its hash, and the warnings. The loaded set itself
     /// cannot leave the thread.
-    Applied { source: Arc<RuleSource>, counts: [(&'static str, usize); 3], hash: String, warnings: Vec<Diagnostic> },
-    /// Asked for, and nothing differs.
+    Applied { source: Arc<RuleSource>, rules: Vec<Listed>, hash: String, warnings: Vec<Diagnostic> },
+    /// What is in force: asked for, or put back after something that was refused.
     Unchanged,
     /// The old set stays. Errors, and warnings beside them.
     Rejected(Vec<Diagnostic>),
@@ -86,10 +86,25 @@ pub struct Follower {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Called after the look, with whether a changed set was applied.
+type Told = Box<dyn FnOnce(bool) + Send>;
+
 enum Wake {
     Changed,
-    Asked,
+    /// Who waits is told when it has been looked and all is told.
+    Asked(Option<Told>),
     Stop,
+}
+
+/// Asks a follower to look; outlives it, and then asks nobody.
+#[derive(Clone)]
+pub struct Asker(Sender<Wake>);
+
+impl Asker {
+    /// Look now, and call `told` after what came of it was told. False: it is about to look for many others.
+    pub fn ask(&self, told: impl FnOnce(bool) + Send + 'static) -> bool {
+        self.0.try_send(Wake::Asked(Some(Box::new(told)))).is_ok()
+    }
 }
 
 impl Follower {
@@ -115,7 +130,11 @@ impl Follower {
     /// Look now (SIGHUP).
     pub fn ask(&self) {
         // Full: it is about to look anyway.
-        let _ = self.wake.try_send(Wake::Asked);
+        let _ = self.wake.try_send(Wake::Asked(None));
+    }
+
+    pub fn asker(&self) -> Asker {
+        Asker(self.wake.clone())
     }
 }
 
@@ -139,46 +158,45 @@ fn watcher(dir: &Path, events: Sender<Wake>) -> Option<impl Sized> {
 }
 
 fn follow(dir: &Path, watch: bool, woken: &Receiver<Wake>, limits: Limits, first: Arc<RuleSource>, tell: &mut dyn FnMut(Reload)) {
+    let mut in_force = first;
     // What was seen last: text, or what kept it from being read.
-    let mut seen = Ok(first);
+    let mut seen = Ok(Arc::clone(&in_force));
     loop {
-        let asked = match if watch { woken.recv_timeout(POLL) } else { woken.recv().map_err(|_| RecvTimeoutError::Disconnected) }
-        {
-            Ok(Wake::Asked) => true,
-            Ok(Wake::Changed) | Err(RecvTimeoutError::Timeout) => false,
+        let woken = if watch { woken.recv_timeout(POLL) } else { woken.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+        let (asked, told) = match woken {
+            Ok(Wake::Asked(told)) => (true, told),
+            Ok(Wake::Changed) | Err(RecvTimeoutError::Timeout) => (false, None),
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         };
-        let found = read(dir).map_err(|error| error.to_string());
-        match (&seen, &found) {
-            (Ok(seen), Ok(found)) if **seen == *found => {
-                if asked {
-                    tell(Reload::Unchanged);
-                }
-                continue;
-            }
-            (Err(seen), Err(found)) if seen == found && !asked => continue,
-            _ => {}
+        let found = read(dir).map(Arc::new).map_err(|error| error.to_string());
+        if found == seen && !asked {
+            continue;
         }
-        tell(match &found {
+        let reload = match &found {
+            // Also where something refused was there in between.
+            Ok(source) if *source == in_force => Reload::Unchanged,
             Ok(source) => match RuleSet::load(source, &limits) {
-                Ok((rules, warnings)) => Reload::Applied {
-                    source: Arc::new(source.clone()),
-                    counts: rules.counts(),
-                    hash: rules.hash().to_owned(),
-                    warnings,
-                },
+                Ok((rules, warnings)) => {
+                    in_force = Arc::clone(source);
+                    let (source, hash) = (Arc::clone(source), rules.hash().to_owned());
+                    Reload::Applied { source, rules: rules.listed(), hash, warnings }
+                }
                 Err(diagnostics) => Reload::Rejected(diagnostics),
             },
             Err(message) => Reload::Rejected(vec![Diagnostic {
                 file: dir.display().to_string(),
                 line: 0,
                 column: 0,
+                length: 0,
                 error: true,
                 message: message.clone(),
                 help: None,
             }]),
-        });
-        seen = found.map(Arc::new);
+        };
+        let applied = matches!(reload, Reload::Applied { .. });
+        tell(reload);
+        told.into_iter().for_each(|told| told(applied));
+        seen = found;
     }
 }
 
@@ -253,6 +271,12 @@ mod tests {
         assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), changed);
         publish(dir.path(), "..2026_03", "notification(#{");
         assert!(told.recv_timeout(Duration::from_secs(20)).unwrap().contains("page.rhai"), "a broken set is told, not taken");
+        let (sender, looked) = bounded(1);
+        assert!(follower.asker().ask(move |applied| sender.send(applied).unwrap()));
+        assert_eq!(looked.recv_timeout(Duration::from_secs(20)), Ok(false), "whoever asks can wait for the answer");
+        assert!(told.try_recv().unwrap().contains("page.rhai"), "asked again, the reason is told again");
+        publish(dir.path(), "..2026_04", &changed);
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), "unchanged", "put back to what is in force");
         drop(follower);
         assert!(told.try_recv().is_err(), "one change is told once");
     }

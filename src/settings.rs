@@ -59,6 +59,11 @@ pub fn rule_limits() -> rules::Limits {
     rules::Limits { refuse_failing: false, ..rule_check_limits() }
 }
 
+/// The same for a worker, which loads what was checked before it was handed on.
+pub fn worker_rule_limits() -> rules::Limits {
+    rules::Limits { checked: true, ..rule_limits() }
+}
+
 /// The same for `rules check` and for a reload, where what fails on a sample is refused and the old set stays.
 pub fn rule_check_limits() -> rules::Limits {
     rules::Limits { clock: Some(thread_micros), ..rules::Limits::default() }

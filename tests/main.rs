@@ -4,8 +4,12 @@
 
 mod cases;
 mod cli;
+mod delivery;
+mod drill;
 mod fidelity;
+mod http;
 mod kafka;
+mod prove;
 mod rules;
 mod schemas;
 mod sim;

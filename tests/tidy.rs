@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 4] = ["model", "codec", "rules", "engine"];
+const CORE: [&str; 5] = ["model", "codec", "rules", "engine", "explain"];
 
 /// Each module and what of ours it may import beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("codec", &["model"]),
     ("rules", &["model"]),
@@ -17,14 +17,38 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("settings", &["config", "model", "codec", "rules", "engine"]),
     ("kafka", &["config"]),
     ("worker", &["engine", "rules", "model", "codec", "kafka", "metrics"]),
+    ("board", &["model", "codec", "kafka"]),
+    ("delivery", &["config", "model", "codec", "kafka", "metrics"]),
     ("http", &["model", "codec", "board", "kafka", "metrics"]),
     ("replay", &["engine", "rules", "model", "codec"]),
+    ("explain", &["model", "codec"]),
+    ("compare", &["replay", "explain", "rules", "model"]),
+    ("cases", &["replay", "explain", "engine", "rules", "model", "codec"]),
     ("rules_dir", &["rules"]),
     (
         "app",
-        &["model", "codec", "rules", "engine", "config", "settings", "metrics", "kafka", "worker", "http", "replay", "rules_dir"],
+        &[
+            "model",
+            "codec",
+            "rules",
+            "engine",
+            "config",
+            "settings",
+            "metrics",
+            "kafka",
+            "worker",
+            "board",
+            "delivery",
+            "http",
+            "replay",
+            "explain",
+            "rules_dir",
+        ],
     ),
-    ("cli", &["app", "config", "settings", "replay", "rules_dir", "model", "codec", "rules", "engine"]),
+    (
+        "cli",
+        &["app", "config", "settings", "replay", "rules_dir", "model", "codec", "rules", "engine", "explain", "compare", "cases"],
+    ),
 ];
 
 /// Words that mean the world outside, and what they would bring into the core.

@@ -1,9 +1,12 @@
-//! `run`: start order (rules, topics, workers, HTTP) and drain order (workers first, then HTTP).
+//! `run`: start order (rules, topics, the board, delivery, workers, HTTP) and drain order (the API lets nobody in and waits for
+//! those inside, then the workers and delivery, then HTTP).
 
+use crate::app::api::{self, Serving};
 use crate::app::observe::Observer;
-use crate::app::{Failure, reload};
+use crate::app::{Failure, delivery, reload};
 use crate::config::{Config, Role};
-use crate::http::{self, Ready, Surface};
+use crate::delivery::Delivery;
+use crate::http::{self, Gate, Ready, Surface};
 use crate::kafka::{self, Clients, Layout, Names};
 use crate::metrics::Exporter;
 use crate::settings;
@@ -27,36 +30,48 @@ const LOOK: Duration = Duration::from_millis(50);
 pub fn run(config: &Config) -> Result<(), Failure> {
     let runtime = runtime()?;
     let metrics = exporter()?;
-    let source = reload::load(config)?;
+    let (source, status) = reload::load(config)?;
     let clients = Arc::new(Clients::new(&config.kafka, rand::random())?);
-    if config.roles.iter().any(|role| *role != Role::Engine) {
-        // Honest about what this version has: the roles are accepted, and only the engine does something.
-        tracing::info!("the roles delivery and api have nothing to do yet but /healthz, /readyz and /metrics");
-    }
+    allow_many_files();
     tracing::info!(brokers = config.kafka.get("bootstrap.servers"), "verifying the topics");
     let layout = kafka::Observer::new(&clients)?.layout(&config.topics, Instant::now() + TOPICS)?;
     // Bound before anything is consumed: a taken port is found out now.
     let listener = runtime.block_on(listen(&config.api.listen))?;
     let shared = Arc::new(SharedRules::new(source.clone()));
-    let workers = match config.has_role(Role::Engine) {
-        true => Some(start_workers(config, clients, layout, Arc::clone(&shared), Arc::new(Observer::default()))?),
+    let follower = reload::follow(config, source, Arc::clone(&shared), status.clone())?;
+    let serving = match config.has_role(Role::Api) {
+        true => Some(Arc::new(api::start(config, &clients, &layout, status, Some(follower.asker()))?)),
         false => None,
     };
-    let follower = reload::follow(config, source, shared)?;
-    let surface = Surface { ready: ready(workers.as_ref()), metrics: metrics.clone() };
+    let delivery = match config.has_role(Role::Delivery) {
+        true => Some(delivery::start(config, Arc::clone(&clients), &layout, runtime.handle())?),
+        false => None,
+    };
+    let workers = match config.has_role(Role::Engine) {
+        true => Some(start_workers(config, clients, layout, shared, Arc::new(Observer::default()))?),
+        false => None,
+    };
+    let gate = Gate::default();
+    let surface = Surface {
+        ready: ready(workers.as_ref(), delivery.as_ref(), serving.as_ref(), &gate),
+        metrics: metrics.clone(),
+        gate: gate.clone(),
+    };
+    let routes = http::router(surface, serving.as_ref().map(|serving| Arc::clone(&serving.api)));
     tracing::info!(url = %url(&listener), roles = ?config.roles, "started");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = runtime.spawn(http::serve(listener, http::router(surface), async {
+    let server = runtime.spawn(http::serve(listener, routes, async {
         let _ = stopped.await;
     }));
-    runtime.spawn(keep_up(metrics));
-    let outcome = runtime.block_on(wait(workers.as_ref(), || follower.ask()));
+    runtime.spawn(keep_up(metrics, serving.clone()));
+    let outcome = runtime.block_on(wait(workers.as_ref(), delivery.as_ref(), || follower.ask()));
     let deadline = Instant::now() + DRAIN;
+    runtime.block_on(gate.close());
     drop(follower);
-    let drained = match workers {
-        Some(workers) => workers.join(deadline),
-        None => Ok(()),
-    };
+    // Both at once: neither waits for what the other still writes.
+    delivery.iter().for_each(|delivery| delivery.stop(deadline));
+    let drained = workers.map_or(Ok(()), |workers| workers.join(deadline));
+    let drained = drained.and(delivery.map_or(Ok(()), |delivery| delivery.join(deadline)));
     let _ = stop.send(());
     // A timer wants the runtime around it.
     let _ = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), server).await });
@@ -114,28 +129,58 @@ pub(super) fn start_workers(
         codec: Arc::new(settings::codec(config)),
         engine: Arc::new(settings::engine(config)),
         rules,
-        rule_limits: settings::rule_limits(),
+        rule_limits: settings::worker_rule_limits(),
         observe,
     })?)
 }
 
-pub(super) fn ready(workers: Option<&Workers>) -> Ready {
-    let Some(readiness) = workers.map(Workers::readiness) else { return Arc::new(|| Ok(())) };
-    Arc::new(move || match readiness.ready() {
-        true => Ok(()),
-        false => Err("shards are being restored or have not caught up with their partitions, or a worker is stuck".to_owned()),
+/// Ready is who has its shards, its board, what it sent before, and is not about to end.
+pub(super) fn ready(
+    workers: Option<&Workers>,
+    delivery: Option<&Delivery>,
+    serving: Option<&Arc<Serving>>,
+    gate: &Gate,
+) -> Ready {
+    let (workers, delivery) = (workers.map(Workers::readiness), delivery.map(Delivery::readiness));
+    let (serving, gate) = (serving.cloned(), gate.clone());
+    Arc::new(move || {
+        if gate.is_closed() {
+            return Err("this process is about to end".to_owned());
+        }
+        if workers.as_ref().is_some_and(|workers| !workers.ready()) {
+            return Err("shards are being restored or have not caught up with their partitions, or a worker is stuck".to_owned());
+        }
+        if delivery.as_ref().is_some_and(|ready| !ready()) {
+            return Err("delivery has not joined its group or not read yet what was sent before, or is stuck".to_owned());
+        }
+        serving.as_ref().map_or(Ok(()), |serving| serving.ready())
     })
 }
 
-pub(super) async fn keep_up(metrics: Exporter) {
+pub(super) async fn keep_up(metrics: Exporter, serving: Option<Arc<Serving>>) {
     loop {
         tokio::time::sleep(UPKEEP).await;
         metrics.upkeep();
+        if let Some(serving) = &serving {
+            serving.upkeep();
+        }
     }
 }
 
-/// Until a signal ends the process (`Ok`) or the workers say that they cannot go on. SIGHUP calls `reload`.
-pub(super) async fn wait(workers: Option<&Workers>, reload: impl Fn()) -> Result<(), Failure> {
+/// Each connection is a file: as many as the system lets us have, not the few of a shell.
+fn allow_many_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls take a pointer to a limit of ours that outlives them; where they fail the old limit stays.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
+/// Until a signal ends the process (`Ok`) or the workers or delivery say that they cannot go on. SIGHUP calls `reload`.
+pub(super) async fn wait(workers: Option<&Workers>, delivery: Option<&Delivery>, reload: impl Fn()) -> Result<(), Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::Wrong(format!("signals cannot be listened to: {error}")));
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
@@ -151,6 +196,9 @@ pub(super) async fn wait(workers: Option<&Workers>, reload: impl Fn()) -> Result
             _ = look.tick() => {
                 if let Some(reason) = workers.and_then(|workers| workers.failure().try_recv().ok()) {
                     return Err(Failure::Wrong(format!("the engine cannot go on: {reason}")));
+                }
+                if let Some(reason) = delivery.and_then(|delivery| delivery.failure().try_recv().ok()) {
+                    return Err(Failure::Wrong(format!("delivery cannot go on: {reason}")));
                 }
             }
         }

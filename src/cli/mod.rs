@@ -2,13 +2,24 @@
 //!
 //! Exit codes: 0 done, 1 the checked thing is wrong or could not be done, 2 usage, 78 configuration.
 
+mod check;
+mod comparison;
+mod completions;
 mod config;
+mod drill;
+mod explain;
+mod incidents;
 mod print;
+mod remote;
 mod replay;
 mod rules;
+mod rules_test;
 mod schema;
 mod send;
+mod show;
+mod silences;
 mod topics;
+mod watch;
 
 use crate::app::{self, Failure, LogFormat};
 use crate::config::Config;
@@ -60,11 +71,26 @@ enum Command {
     Config(config::Configuration),
     /// Write alerts, commands or events to their topics
     Send(send::Send),
+    /// List incidents, show one, and act on them, over the HTTP API
+    #[command(subcommand)]
+    Incidents(incidents::Incidents),
+    /// List, add and expire silences, over the HTTP API
+    #[command(subcommand)]
+    Silences(silences::Silences),
     /// Run a history of alerts through the rules, without a broker
     Replay(replay::Replay),
-    /// Check the rules
+    /// Send a test page through one rule, and show what becomes of it
+    Drill(drill::Drill),
+    /// Check the rules, and test them
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Say why an incident paged, or did not, in sentences
+    Explain(explain::Explain),
+    /// Print completions for a shell
+    #[command(after_help = "Examples:\n  incidentd completions bash > /etc/bash_completion.d/incidentd\n  \
+                            incidentd completions zsh > \"${fpath[1]}/_incidentd\"\n  \
+                            incidentd completions fish > ~/.config/fish/completions/incidentd.fish")]
+    Completions(completions::Completions),
 }
 
 /// Where the configuration comes from.
@@ -107,7 +133,12 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Config(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Drill(command) => command.run(),
         Command::Rules(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Incidents(command) => command.run(),
+        Command::Silences(command) => command.run(),
+        Command::Completions(command) => command.run(),
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! Arrays, maps and `suppressed` are always there; other optional fields only where they say something.
 
+mod indexed;
 mod parts;
 
 use crate::model::{Environment, Fingerprint, Incident, IncidentId, Metadata, Severity, Status, Time};
-use parts::{WireCorrelation, WireEntry, WireLabels, WireOrigin, WireReceipt, hex};
+pub use parts::WireEntry;
+use parts::{WireCorrelation, WireLabels, WireOrigin, WireReceipt, hex};
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
+
+pub use indexed::{Indexed, read_indexed};
 
 /// How much of an incident is written: a record of ours has a greatest size (SPEC 6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -80,6 +80,11 @@ impl Opened<'_> {
         self.plain.as_ref().map(|plain| &plain.fingerprint)
     }
 
+    /// Of a plain alert the service, and the time as it says it.
+    pub fn plain(&self) -> Option<(&str, Option<Time>)> {
+        self.plain.as_ref().map(|plain| (plain.head.service_id, plain.head.timestamp))
+    }
+
     /// The second part of [`read_alerts`].
     pub fn read(&self, settings: &Settings, sink: &mut dyn FnMut(Item<'_>)) {
         let reader = Reader { record: &self.record, settings };

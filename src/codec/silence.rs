@@ -4,8 +4,9 @@ use crate::codec::fields::{self, NAME, PROSE};
 use crate::codec::found::expected;
 use crate::codec::incident::json;
 use crate::model::{Matcher, Silence, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Matchers of one silence.
 const MATCHERS_MOST: usize = 100;
@@ -73,44 +74,103 @@ fn check(matchers: &[Matcher]) -> Result<(), String> {
         .to_owned())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireMatcher<'a> {
-    name: &'a str,
-    value: &'a str,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
     is_regex: bool,
     is_equal: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Wire<'a> {
-    id: &'a str,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
     matchers: Vec<WireMatcher<'a>>,
     starts_at: Time,
     ends_at: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created_by: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    comment: Option<Cow<'a, str>>,
     updated_at: Time,
+}
+
+impl<'a> From<&'a Silence> for Wire<'a> {
+    fn from(silence: &'a Silence) -> Wire<'a> {
+        let matchers = silence.matchers.iter().map(|matcher| WireMatcher {
+            name: Cow::Borrowed(&matcher.name),
+            value: Cow::Borrowed(&matcher.value),
+            is_regex: matcher.is_regex,
+            is_equal: matcher.is_equal,
+        });
+        Wire {
+            id: Cow::Borrowed(&silence.id),
+            matchers: matchers.collect(),
+            starts_at: silence.starts_at,
+            ends_at: silence.ends_at,
+            created_by: silence.created_by.as_deref().map(Cow::Borrowed),
+            comment: silence.comment.as_deref().map(Cow::Borrowed),
+            updated_at: silence.updated_at,
+        }
+    }
+}
+
+/// A silence in its JSON form.
+pub struct Shown<'a>(pub &'a Silence);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::from(self.0).serialize(serializer)
+    }
 }
 
 /// The value of a record of `silences`. The limits of the command keep it far below `record_max`.
 pub fn silence(silence: &Silence) -> Vec<u8> {
-    let matchers = silence.matchers.iter().map(|matcher| WireMatcher {
-        name: &matcher.name,
-        value: &matcher.value,
+    json(&Shown(silence), 512)
+}
+
+/// Reads the value of a record of `silences`.
+pub fn read_silence(json: &[u8]) -> Result<Silence, String> {
+    let wire: Wire<'_> = serde_json::from_slice(json).map_err(|error| format!("not a silence: {error}"))?;
+    let matchers = wire.matchers.into_iter().map(|matcher| Matcher {
+        name: matcher.name.into_owned(),
+        value: matcher.value.into_owned(),
         is_regex: matcher.is_regex,
         is_equal: matcher.is_equal,
     });
-    let wire = Wire {
-        id: &silence.id,
+    Ok(Silence {
+        id: wire.id.into_owned(),
         matchers: matchers.collect(),
-        starts_at: silence.starts_at,
-        ends_at: silence.ends_at,
-        created_by: silence.created_by.as_deref(),
-        comment: silence.comment.as_deref(),
-        updated_at: silence.updated_at,
-    };
-    json(&wire, 512)
+        starts_at: wire.starts_at,
+        ends_at: wire.ends_at,
+        created_by: wire.created_by.map(Cow::into_owned),
+        comment: wire.comment.map(Cow::into_owned),
+        updated_at: wire.updated_at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let matcher = Matcher { name: "region".to_owned(), value: "eu-\"1\"".to_owned(), is_regex: false, is_equal: true };
+        let whole = Silence {
+            id: "s".to_owned(),
+            matchers: vec![matcher],
+            starts_at: Time(1),
+            ends_at: Time(2_000),
+            created_by: Some("alice".to_owned()),
+            comment: None,
+            updated_at: Time(3),
+        };
+        assert_eq!(read_silence(&silence(&whole)), Ok(whole));
+        assert!(read_silence(b"{}").is_err_and(|error| error.starts_with("not a silence: ")));
+    }
 }

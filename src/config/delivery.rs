@@ -1,10 +1,11 @@
 //! `[delivery]` and its channels: where pages go and through what (SPEC 6, 7).
 
+use crate::config::Duration;
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
 use crate::config::tree::Tree;
-use crate::config::units::Secret;
-use serde::Serialize;
+use crate::config::units::{self, Secret};
+use serde::{Serialize, Serializer};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -14,7 +15,12 @@ pub struct Delivery {
     pub allow_list: Vec<String>,
     /// Further certificate authorities, PEM.
     pub ca_file: Option<PathBuf>,
+    /// All HTTP goes through it.
+    #[serde(serialize_with = "without_password")]
     pub proxy: Option<String>,
+    /// For one attempt at one message, from the first lookup to the last byte of the answer.
+    #[serde(serialize_with = "units::write_duration")]
+    pub timeout: Duration,
     /// `secret("X")` is this folder's file X, else the variable X.
     pub secrets_dir: Option<PathBuf>,
     pub slack: Slack,
@@ -22,6 +28,8 @@ pub struct Delivery {
     pub sms: Sms,
     pub email: Email,
     pub fallback: Fallback,
+    pub remediation: Executor,
+    pub heartbeat: Heartbeat,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,16 +53,36 @@ pub struct Sms {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Email {
-    /// `smtp://host:25` or `smtps://host:465`.
+    /// `smtp://host:25` (STARTTLS where it is offered; `?tls=required` or `none`) or `smtps://host:465`.
+    #[serde(serialize_with = "without_password")]
     pub smtp: Option<String>,
     pub from: Option<String>,
+    /// With a password TLS is required unless the URL says otherwise.
+    pub username: Option<String>,
+    pub password: Option<Secret>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Fallback {
     /// E-mail addresses for pages whose own channel failed.
     pub recipients: Vec<String>,
     pub webhook_url: Option<String>,
+}
+
+/// Who carries out remediations, by one signed call each (SPEC 4.8). Without a URL they are left to whoever reads their topic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Executor {
+    pub webhook_url: Option<String>,
+    /// The name of the secret that signs the calls.
+    pub secret: Option<String>,
+}
+
+/// A dead man's switch: called as long as everything works.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Heartbeat {
+    pub url: Option<String>,
+    #[serde(serialize_with = "units::write_duration")]
+    pub interval: Duration,
 }
 
 pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
@@ -72,6 +100,7 @@ pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
     let ca_file = table.optional_text("ca_file").map(PathBuf::from);
     let proxy = url(&mut table, "proxy", &["http", "https", "socks5"]);
     let secrets_dir = table.optional_text("secrets_dir").map(PathBuf::from);
+    let timeout = table.duration("timeout", 10_000, 100..=120_000);
     table.finish();
 
     let mut table = Section::open(tree, "delivery.slack", problems);
@@ -92,7 +121,12 @@ pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
     table.finish();
 
     let mut table = Section::open(tree, "delivery.email", problems);
-    let email = Email { smtp: url(&mut table, "smtp", &["smtp", "smtps"]), from: table.optional_text("from") };
+    let email = Email {
+        smtp: url(&mut table, "smtp", &["smtp", "smtps"]),
+        from: table.optional_text("from"),
+        username: table.optional_text("username"),
+        password: table.secret("password"),
+    };
     table.finish();
 
     let mut table = Section::open(tree, "delivery.fallback", problems);
@@ -109,7 +143,19 @@ pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
     };
     table.finish();
 
-    Delivery { allow_list, ca_file, proxy, secrets_dir, slack, pagerduty, sms, email, fallback }
+    let mut table = Section::open(tree, "delivery.remediation", problems);
+    let webhook_url = url(&mut table, "webhook_url", &["http", "https"]);
+    let remediation = Executor { webhook_url, secret: table.optional_text("secret") };
+    table.finish();
+
+    let mut table = Section::open(tree, "delivery.heartbeat", problems);
+    let heartbeat = Heartbeat {
+        url: url(&mut table, "url", &["http", "https"]),
+        interval: table.duration("interval", 60_000, 1_000..=86_400_000),
+    };
+    table.finish();
+
+    Delivery { allow_list, ca_file, proxy, timeout, secrets_dir, slack, pagerduty, sms, email, fallback, remediation, heartbeat }
 }
 
 fn base_url(table: &mut Section<'_>, default: &str) -> String {
@@ -131,6 +177,18 @@ pub fn url(table: &mut Section<'_>, key: &'static str, schemes: &[&str]) -> Opti
         return None;
     }
     Some(text.to_owned())
+}
+
+/// A URL as it may be printed.
+fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = url.as_deref().map(|url| match url.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
+        Some((scheme, Some((user, rest)))) => {
+            let user = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:(hidden)@{rest}")
+        }
+        _ => url.to_owned(),
+    });
+    shown.serialize(serializer)
 }
 
 fn is_cidr(block: &str) -> bool {

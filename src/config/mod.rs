@@ -15,10 +15,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use delivery::{Delivery, Email, Fallback, PagerDuty, Slack, Sms};
+pub use delivery::{Delivery, Email, Executor, Fallback, Heartbeat, PagerDuty, Slack, Sms};
 pub use kafka::FIXED_PROPERTIES;
 pub use problem::{Place, Problem};
-pub use units::{Secret, duration_text};
+pub use units::{Secret, duration_text, parse_duration};
 
 /// Milliseconds; in TOML a string such as `"15m"`, `"50ms"`, `"24h"`, `"7d"`; `"0"` = off.
 pub type Duration = i64;
@@ -172,6 +172,8 @@ pub struct Api {
     pub listen: String,
     pub public_url: Option<String>,
     pub tokens: Vec<Token>,
+    /// Requests a second that one client may send, by token or address; twice as many at once. 0: no limit.
+    pub rate_limit: u32,
 }
 
 /// A bearer token, known by its hash alone.

@@ -310,8 +310,9 @@ fn api(mut table: Section<'_>) -> Api {
         Ok(_) => {}
     }
     let public_url = delivery::url(&mut table, "public_url", &["http", "https"]);
+    let rate_limit = table.count("rate_limit", 1_000, 0..=1_000_000) as u32;
     table.finish();
-    Api { listen, public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()), tokens }
+    Api { rate_limit, listen, public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()), tokens }
 }
 
 fn token(item: &Value) -> Result<Token, (String, String)> {

@@ -73,7 +73,8 @@ fn the_whole_of_the_spec_is_understood() {
         [delivery]
         allow_list = ["10.0.0.0/8", "::1/128"]
         ca_file = "/etc/ca.pem"
-        proxy = "http://proxy:3128"
+        proxy = "http://me:hush@proxy:3128"
+        timeout = "5s"
         secrets_dir = "/run/secrets"
         [delivery.slack]
         token = "xoxb-secret"
@@ -86,8 +87,10 @@ fn the_whole_of_the_spec_is_understood() {
         auth_token = "hush"
         from = "+15550100"
         [delivery.email]
-        smtp = "smtp://mail:25"
+        smtp = "smtp://pager:hush@mail:25"
         from = "incidentd@example.org"
+        username = "pager"
+        password = "hush"
         [delivery.fallback]
         recipients = ["ops@example.org"]
         webhook_url = "https://example.org/hook"

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 /// Every table there is, dotted; in the environment `_` stands for the dot. The first, unnamed one holds `roles`.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 23] = [
     "",
     "kafka",
     "topics",
@@ -27,6 +27,8 @@ const TABLES: [&str; 21] = [
     "delivery.sms",
     "delivery.email",
     "delivery.fallback",
+    "delivery.remediation",
+    "delivery.heartbeat",
     "limits",
 ];
 

@@ -5,8 +5,9 @@ use crate::engine::entry::Full;
 use crate::engine::notify::{Occasion, Said, Telling};
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
+use crate::model::home::home;
 use crate::model::time::{MINUTE, Millis};
-use crate::model::{Decision, DeskAnswer, DeskOutcome, Incident, Output, RuleEvent, Status, Time, Verdict, Why};
+use crate::model::{Decision, DeskAnswer, DeskOutcome, Fact, Incident, Output, RuleEvent, Status, Time, Verdict, Why};
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ impl Shard {
         let why = match answer.outcome {
             DeskOutcome::RateLimited => Why::RateLimited,
             DeskOutcome::Digested => Why::Digested,
+            DeskOutcome::Withdrawn => Why::Held,
             DeskOutcome::Acted if answer.error.is_some() => Why::ScriptError,
             DeskOutcome::Acted => Why::Acted,
         };
@@ -41,12 +43,24 @@ impl Shard {
         }));
     }
 
+    /// What may still wait at desks that are held back is void: it is over, or muted.
+    pub(super) fn withdraw(&self, full: &Full, step: &mut Step<'_, '_>) {
+        let (incident_id, epoch) = (full.incident.id, full.book.epoch);
+        let mut rules: Vec<&String> = full.book.asked.iter().map(|asked| &asked.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        step.outputs.extend(rules.into_iter().map(|rule| {
+            let to = home(rule.as_bytes(), self.settings.partitions);
+            Output::Fact { to, fact: Fact::Withdraw { rule: rule.clone(), incident_id, epoch } }
+        }));
+    }
+
     /// Returns what `default_channels` did, where they stand in.
     fn take_answer(&self, full: &mut Full, answer: &DeskAnswer, now: Time, step: &mut Step<'_, '_>) -> Option<Verdict> {
         if answer.epoch != full.book.epoch {
             return None;
         }
-        let yes = answer.outcome != DeskOutcome::RateLimited;
+        let yes = matches!(answer.outcome, DeskOutcome::Acted | DeskOutcome::Digested);
         full.book.told |= yes;
         let is_it = |asked: &Asked| asked.rule == answer.rule && asked.cause == answer.cause;
         let asked = full.book.asked.iter().position(is_it).map(|at| full.book.asked.remove(at))?;

@@ -92,8 +92,12 @@ pub struct Flapping {
 /// On what it hangs (SPEC 4.4).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Link {
+    /// Of its identity, those that fired when it opened, oldest first: one of them is its root, by what is known of their past.
+    pub elders: Vec<IncidentId>,
     /// The incident whose duplicate it is.
     pub root: Option<IncidentId>,
+    /// Its first root is over, and the grace too: what it hangs on is worked out from its elders no more.
+    pub released: bool,
     /// Wall time at which it is released, for its parent has resolved.
     pub release_at: Option<Time>,
 }
@@ -107,6 +111,7 @@ pub struct Announced {
     pub status: Status,
     pub muted: bool,
     pub untold: bool,
+    pub duplicate: bool,
 }
 
 impl Book {
@@ -151,7 +156,12 @@ impl Book {
 
     /// It was (or was not) triggered, acknowledged or investigating from `at` on.
     pub fn note_active(&mut self, at: Time, active: bool) {
-        if self.active.last().is_some_and(|(_, before)| *before == active) {
+        let floor = self.active.iter().rev().nth(1).map_or(at, |(before, _)| *before);
+        if let Some((since, _)) = self.active.last_mut().filter(|(_, before)| *before == active) {
+            // It ended earlier than what was read first has told.
+            if !active && at < *since {
+                *since = at.max(floor);
+            }
             return;
         }
         // Event times may come out of order; what is noted is when it took effect at the earliest.

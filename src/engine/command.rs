@@ -64,7 +64,7 @@ impl Shard {
             IncidentCommand::Resolve { resolution } => {
                 may(before, Status::Resolved)?;
                 if before != Status::Resolved {
-                    for (slot, mut duplicate) in self.duplicates(entry, &full) {
+                    for (slot, mut duplicate) in self.duplicates(entry, &full, spoken.at) {
                         if duplicate.incident.status.fires() {
                             self.resolve_by(&mut duplicate, resolution.as_deref(), spoken, step);
                             self.save(Some(slot), duplicate, spoken.now, step);
@@ -74,7 +74,7 @@ impl Shard {
                 }
             }
             IncidentCommand::Close => {
-                for (slot, mut duplicate) in self.duplicates(entry, &full) {
+                for (slot, mut duplicate) in self.duplicates(entry, &full, spoken.at) {
                     self.close(slot, &mut duplicate, spoken.user, spoken.note, spoken.at, spoken.now, step);
                 }
                 let shown = self.close(slot, &mut full, spoken.user, spoken.note, spoken.at, spoken.now, step);
@@ -187,13 +187,15 @@ impl Shard {
         Ok(())
     }
 
-    /// The open duplicates of a root, each with its slot.
-    fn duplicates(&self, root: &Entry, full: &Full) -> Vec<(Slot, Full)> {
+    /// The open duplicates of a root, each with its slot; one that opened after `at`, when the command was given, is none of
+    /// what it ends.
+    fn duplicates(&self, root: &Entry, full: &Full, at: Time) -> Vec<(Slot, Full)> {
         if root.traits.duplicate {
             return Vec::new();
         }
         let same = self.store.of_identity(&full.incident.service_id, &full.incident.fingerprint);
-        let fulls = same.filter(|(_, entry)| entry.traits.duplicate).filter_map(|(slot, entry)| Some((slot, entry.full().ok()?)));
+        let then = same.filter(|(_, entry)| entry.traits.duplicate && entry.first_seen_at <= at);
+        let fulls = then.filter_map(|(slot, entry)| Some((slot, entry.full().ok()?)));
         fulls.filter(|(_, full)| full.book.link.root == Some(root.id)).collect()
     }
 
@@ -211,6 +213,7 @@ impl Shard {
     ) -> std::sync::Arc<crate::model::Incident> {
         full.incident.status = Status::Closed;
         full.incident.snoozed_until = None;
+        self.withdraw(full, step);
         self.remediation_over(full, step);
         full.book.note_active(at, false);
         full.incident.note(at, TimelineEvent::Closed, user, said.map_or(Value::Null, |note| json!({ "note": note })));

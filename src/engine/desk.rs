@@ -9,7 +9,10 @@ use crate::engine::limit::Limits;
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::model::time::{HOUR, MINUTE, Millis};
-use crate::model::{Action, ActionId, ActionKind, Channel, DeskAnswer, DeskItem, DeskOutcome, Fact, LimitNotice, Output, Time};
+use crate::model::{
+    Action, ActionId, ActionKind, Channel, DeskAnswer, DeskItem, DeskOutcome, Fact, IncidentId, LimitNotice, Output, RuleEvent,
+    Time,
+};
 use std::sync::Arc;
 
 fn limits(item: &DeskItem) -> Option<Limits> {
@@ -24,6 +27,20 @@ impl Shard {
             step.changes.push(Change::Desk(DeskChange::Wait(Box::new(item.clone()))));
         } else {
             self.take_item(now, item, step);
+        }
+    }
+
+    /// Of what waits here, all that is said of an incident that is over or muted, but for its end: an incident that was
+    /// resolved before this shard had caught up pages nobody (SPEC 4).
+    pub(super) fn desk_withdraw(&self, rule: &str, incident_id: IncidentId, epoch: u32, step: &mut Step<'_, '_>) {
+        let is_void = |item: &DeskItem| {
+            let ends = matches!(item.event, RuleEvent::Resolved | RuleEvent::Closed);
+            item.rule == rule && item.incident.id == incident_id && item.epoch == epoch && !ends
+        };
+        for (number, item) in self.desks.all_waiting().filter(|(_, item)| is_void(item)) {
+            step.changes.push(Change::Desk(DeskChange::Taken(number)));
+            let detail = "resolved, closed or muted before the rule's desk had caught up".to_owned();
+            answer(item, DeskOutcome::Withdrawn, Vec::new(), Some(detail), step);
         }
     }
 

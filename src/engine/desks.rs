@@ -125,6 +125,10 @@ impl Desks {
         self.waiting.get(&number).map(|item| &**item)
     }
 
+    pub fn all_waiting(&self) -> impl Iterator<Item = (u64, &DeskItem)> {
+        self.waiting.iter().map(|(number, item)| (*number, &**item))
+    }
+
     pub fn first_waiting(&self) -> Option<(u64, Box<DeskItem>)> {
         self.waiting.first_key_value().map(|(number, item)| (*number, item.clone()))
     }

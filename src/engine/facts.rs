@@ -19,6 +19,7 @@ impl Shard {
             Fact::BudgetAsk(ask) => self.budget_ask(now, ask, step),
             Fact::BudgetAnswer(answer) => self.budget_answer(now, answer, step),
             Fact::BudgetReturn { rule, action, .. } => self.budget_return(rule, action, step),
+            Fact::Withdraw { rule, incident_id, epoch } => self.desk_withdraw(rule, *incident_id, *epoch, step),
         }
         Outcome::Done(None)
     }

@@ -83,6 +83,7 @@ impl Shard {
         if is && !was {
             full.book.owed.clear();
             full.book.unrouted = None;
+            self.withdraw(full, step);
             full.incident.note(
                 at,
                 if full.incident.suppressed { TimelineEvent::Suppressed } else { TimelineEvent::Silenced },
@@ -188,11 +189,12 @@ impl Shard {
 
     pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
+        let (incident, book) = (&full.incident, &full.book);
         // A duplicate is nobody's parent, its root is: else a late one, older than its root, could close a circle with it.
-        if dependents.is_empty() || full.book.link.root.is_some() {
+        let duplicate = book.link.root.is_some();
+        if dependents.is_empty() || (duplicate && book.announced.is_none()) {
             return;
         }
-        let (incident, book) = (&full.incident, &full.book);
         let announced = Announced {
             revision: book.announced.as_ref().map_or(0, |before| before.revision),
             severity: incident.severity,
@@ -200,6 +202,7 @@ impl Shard {
             status: incident.status,
             muted: full.muted(),
             untold: full.untold(),
+            duplicate,
         };
         if book.announced.as_ref() == Some(&announced) {
             return;
@@ -217,6 +220,7 @@ impl Shard {
             active: book.active.clone(),
             muted: announced.muted,
             untold: announced.untold,
+            duplicate,
         };
         let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
         homes.sort_unstable();

@@ -1,26 +1,47 @@
 //! What a change of one incident means for others of its shard: those that hang on it are looked at again.
 
-use crate::engine::entry::{Entry, Slot};
+use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::shard::Shard;
 use crate::engine::step::Step;
-use crate::engine::upstreams::WINDOW;
-use crate::model::{Output, Time, Upstream};
+use crate::model::{Output, Severity, Time};
 use crate::rules::Dependencies;
 use std::rc::Rc;
 
+/// What of a root concerns its duplicates, and of a duplicate those that would be its own.
+#[derive(PartialEq)]
+pub(super) struct Standing {
+    fires: bool,
+    severity: Severity,
+    muted: bool,
+    untold: bool,
+    duplicate: bool,
+    active: Vec<(Time, bool)>,
+}
+
+impl Standing {
+    pub fn of(full: &Full) -> Standing {
+        Standing {
+            fires: full.incident.status.fires(),
+            severity: full.incident.severity,
+            muted: full.muted(),
+            untold: full.untold(),
+            duplicate: full.book.link.root.is_some(),
+            active: full.book.active.clone(),
+        }
+    }
+}
+
 impl Shard {
-    /// Duplicates hang on their root, which has changed.
-    pub(super) fn recheck_duplicates(&mut self, slot: Slot) {
-        let same = self.store.same_identity(slot);
-        self.recheck.extend(same.filter(|(other, entry)| *other != slot && entry.traits.duplicate).map(|(slot, _)| slot));
+    /// What of an incident concerns the others of its identity; `None` where there is no other.
+    pub(super) fn standing(&self, slot: Slot) -> Option<Standing> {
+        self.store.same_identity(slot).nth(1)?;
+        self.store.get(slot)?.full().ok().map(|full| Standing::of(&full))
     }
 
-    /// Those of ours that may hang on an incident of another shard.
-    pub(super) fn recheck_dependents(&mut self, fact: &Upstream) {
-        let (from, to) = (fact.first_seen_at + -WINDOW, fact.first_seen_at + WINDOW);
-        for service in self.rules.dependencies().dependents(&fact.service_id) {
-            self.recheck.extend(self.store.around(service, from, to).map(|(slot, _)| slot));
-        }
+    /// Duplicates hang on their root, which has changed; another of them may be it now.
+    pub(super) fn recheck_identity(&mut self, slot: Slot) {
+        let same = self.store.same_identity(slot);
+        self.recheck.extend(same.filter(|(other, entry)| *other != slot && entry.status.fires()).map(|(slot, _)| slot));
     }
 
     /// Does what follows for others from what was applied.
@@ -32,6 +53,14 @@ impl Shard {
         }
     }
 
+    /// The oldest first, wherever they lie: what is done to many is done in the same order after a restart.
+    pub(super) fn by_age(&self, of: impl Fn(&Entry) -> bool) -> Vec<Slot> {
+        let found = self.store.slots().filter(|(_, entry)| of(entry));
+        let mut found: Vec<_> = found.map(|(slot, entry)| (entry.first_seen_at, entry.id, slot)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(.., slot)| slot).collect()
+    }
+
     /// Marks every incident whose service has, or had before, a place in the dependencies.
     pub(super) fn review(&mut self, before: &Dependencies) {
         let now = Rc::clone(self.rules.dependencies());
@@ -40,7 +69,7 @@ impl Shard {
             let service = self.store.name_of(entry);
             knows(before, service) || knows(&now, service)
         };
-        self.review = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot).collect();
+        self.review = self.by_age(concerned);
     }
 
     /// Works out anew what hangs on what, after the dependencies have changed.

@@ -1,11 +1,16 @@
-//! A shard laid open for whoever checks it: all of its state, and what is still waited for.
+//! A shard laid open for whoever asks or checks: counts, all of its state, and what is still waited for.
 
 use crate::engine::book::Stage;
 use crate::engine::changelog::{StateRecord, incident_key, rules_key, snapshot};
 use crate::engine::shard::Shard;
-use crate::model::IncidentId;
+use crate::model::{IncidentId, Time};
 
 impl Shard {
+    /// How often the incident has occurred, what is not published yet included; `None`: it is not held.
+    pub fn occurrences(&self, id: IncidentId) -> Option<u64> {
+        self.store.find_id(id).and_then(|slot| self.store.get(slot)).map(|entry| entry.counts.occurrences)
+    }
+
     /// Every incident and all else as the changelog would have it, by key: what a restore must bring back.
     pub fn state(&self) -> Vec<StateRecord> {
         let mut state: Vec<StateRecord> = self.all_sides().iter().map(|side| self.side_record(side)).collect();
@@ -15,6 +20,14 @@ impl Shard {
         }
         state.sort_by(|a, b| a.key.cmp(&b.key));
         state
+    }
+
+    /// Incidents that fire and would hang on something else if it were worked out anew at `now`: none, where each fact was
+    /// followed up.
+    pub fn misplaced(&self, now: Time) -> Vec<IncidentId> {
+        let firing = self.store.slots().filter(|(_, entry)| entry.status.fires());
+        let misplaced = firing.filter(|(_, entry)| entry.full().is_ok_and(|mut full| self.link(&mut full, now)));
+        misplaced.map(|(_, entry)| entry.id).collect()
     }
 
     /// Incidents that fire and for which something else must come before somebody is told, with what it is.

@@ -311,6 +311,7 @@ impl Shard {
         full.book.reminders.clear();
         full.book.unacknowledge_at = None;
         full.book.note_active(resolved_at, false);
+        self.withdraw(full, step);
         self.stays_quiet(full, now);
         self.escalation_after(full, now);
         self.remediation_over(full, step);

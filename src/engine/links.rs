@@ -3,10 +3,11 @@
 //! A link follows from the facts known, never from the order in which they came: it is worked out anew whenever one comes.
 
 use crate::engine::entry::{Entry, Full, Slot, half, kin};
+use crate::engine::parents::{Child, Parent};
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::engine::upstreams::{WINDOW, active_at};
-use crate::model::{Correlation, Environment, IncidentId, Severity, Status, Time, TimelineEvent, Upstream};
+use crate::model::{Correlation, Environment, IncidentId, Status, Time, TimelineEvent};
 use serde_json::json;
 
 /// Only these may be hung on.
@@ -14,76 +15,100 @@ pub fn is_active(status: Status) -> bool {
     matches!(status, Status::Triggered | Status::Acknowledged | Status::Investigating)
 }
 
-/// What a parent is to a child.
-struct Parent {
-    fires: bool,
-    /// Wall time since when it does not fire.
-    at: Time,
-    severity: Severity,
-    environment: Environment,
-    muted: bool,
-    untold: bool,
-}
-
-impl Parent {
-    fn may_suppress(&self, child: &Full) -> bool {
-        self.environment == child.incident.environment && self.severity >= child.incident.severity && !self.muted && !self.untold
-    }
-}
-
 impl Shard {
     /// What a new incident hangs on. Its body has nothing of it yet.
     pub(super) fn link_new(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
-        self.find_root(full);
+        let incident = &full.incident;
+        let near = |entry: &Entry| (entry.first_seen_at - incident.first_seen_at).abs() <= WINDOW;
+        let same = self.store.of_identity(&incident.service_id, &incident.fingerprint);
+        let mut elders: Vec<IncidentId> =
+            same.filter(|(_, entry)| entry.status.fires() && near(entry)).map(|(_, entry)| entry.id).collect();
+        elders.reverse();
+        elders.truncate(MOST_ELDERS);
+        full.book.link.elders = elders;
+        if let Some(root) = self.root_of(full, |_| true) {
+            full.book.link.root = Some(root);
+            hang(full, root, "duplicate", 1.0, "Exact fingerprint match");
+        }
         self.link(full, now);
         self.find_related(full, step);
     }
 
-    /// The oldest open one of the same identity.
+    /// Its root, worked out anew from what is now known of its elders' past.
     fn find_root(&self, full: &mut Full) {
-        let incident = &full.incident;
-        let near = |entry: &Entry| (entry.first_seen_at - incident.first_seen_at).abs() <= WINDOW;
-        let same = self.store.of_identity(&incident.service_id, &incident.fingerprint);
-        let root = same.filter(|(_, entry)| is_active(entry.status) && !entry.traits.duplicate && near(entry)).last();
-        if let Some((_, root)) = root {
-            let id = root.id;
-            full.book.link.root = Some(id);
-            hang(full, id, "duplicate", 1.0, "Exact fingerprint match");
+        let link = &full.book.link;
+        let gone = link.root.is_some_and(|root| self.store.find_id(root).is_none());
+        if link.elders.is_empty() || link.released || gone || !full.incident.status.fires() {
+            return;
         }
+        // One that was released since then, for its own root is over, takes only whoever opens from then on.
+        let root = self.root_of(full, |elder| !elder.book.link.released || link.root == Some(elder.incident.id));
+        if root == link.root {
+            return;
+        }
+        full.book.link.root = root;
+        full.book.link.release_at = None;
+        match root {
+            Some(root) => hang(full, root, "duplicate", 1.0, "Exact fingerprint match"),
+            None => self.unhang(full),
+        }
+    }
+
+    /// The oldest of its elders that is no duplicate itself and was active when it opened (a later one: at its own opening).
+    fn root_of(&self, full: &Full, takes: impl Fn(&Full) -> bool) -> Option<IncidentId> {
+        let at = full.incident.first_seen_at;
+        let was_active = |elder: &Full| elder.incident.first_seen_at > at || active_at(&elder.book.active, at);
+        let elders = full.book.link.elders.iter().copied();
+        let known = elders.filter_map(|id| self.store.get(self.store.find_id(id)?));
+        let mut roots = known.filter(|entry| !entry.traits.duplicate).filter_map(|entry| entry.full().ok());
+        roots.find(|elder| was_active(elder) && takes(elder)).map(|elder| elder.incident.id)
+    }
+
+    /// It hangs on nothing; whom it is like stays.
+    fn unhang(&self, full: &mut Full) {
+        let incident = &mut full.incident;
+        incident.parent_incident_id = None;
+        let newest = incident.related_incident_ids.iter().find_map(|id| self.store.get(self.store.find_id(*id)?));
+        let (own, environment) = (kin(incident), incident.environment);
+        incident.correlation = newest.map(|entry| alike(similarity(own, environment, entry)));
     }
 
     /// Works parent and suppression out anew; true if something of it has changed.
     pub(super) fn link(&self, full: &mut Full, now: Time) -> bool {
         let before = (full.incident.parent_incident_id, full.incident.suppressed, full.book.link.clone());
+        self.find_root(full);
         let grace = self.settings.orphan_grace;
         let mut release_at = None;
         let fires = full.incident.status.fires();
         let suppressed = match full.book.link.root {
             Some(root) => match self.store.find_id(root).and_then(|slot| self.store.get(slot)) {
-                Some(entry) if entry.status.fires() => of_entry(entry).may_suppress(full),
-                // Gone or resolved: released after the grace.
+                Some(entry) if entry.status.fires() => Parent::of_entry(entry).may_suppress(&Child::of(full)),
+                // Gone or resolved: released after the grace, by its timer, which sees to it that one of them speaks.
                 _ => {
                     let at = full.book.link.release_at.unwrap_or(now + grace);
-                    release_at = (full.incident.suppressed && now < at).then_some(at);
-                    release_at.is_some()
+                    release_at = full.incident.suppressed.then_some(at);
+                    full.incident.suppressed
                 }
             },
-            None => match self.parent_of(full) {
+            // Its parent closed long ago, and is forgotten: the link is history.
+            None if is_cascade(full) && full.incident.parent_incident_id.is_some_and(|id| self.upstreams.get(id).is_none()) => {
+                false
+            }
+            None => match self.parent_of(&Child::of(full)) {
                 Some(found) => {
                     if full.incident.parent_incident_id != Some(found.id) {
                         hang(full, found.id, "cascade", 0.9, "Detected cascading failure from upstream service");
                     }
-                    let parent = of_fact(found);
-                    let until = parent.at + grace;
-                    let suppresses = parent.may_suppress(full) && (parent.fires || now < until);
-                    release_at = (suppresses && !parent.fires).then_some(until);
+                    let until = found.at + grace;
+                    let fires = found.status.fires();
+                    let suppresses = Parent::of_fact(found).may_suppress(&Child::of(full)) && (fires || now < until);
+                    release_at = (suppresses && !fires).then_some(until);
                     suppresses
                 }
                 None => {
                     // Links stay as history, where it is not that the facts now say otherwise.
-                    if full.incident.parent_incident_id.is_some_and(|id| self.upstreams.get(id).is_some()) {
-                        full.incident.parent_incident_id = None;
-                        full.incident.correlation = None;
+                    if is_cascade(full) {
+                        self.unhang(full);
                     }
                     false
                 }
@@ -95,34 +120,6 @@ impl Shard {
         }
         full.book.link.release_at = release_at.filter(|_| fires);
         before != (full.incident.parent_incident_id, full.incident.suppressed, full.book.link.clone())
-    }
-
-    /// Among what its service depends on: first those that may suppress; of these the newest first seen at or before it,
-    /// else the oldest after it.
-    fn parent_of(&self, full: &Full) -> Option<&Upstream> {
-        let incident = &full.incident;
-        let own = (incident.first_seen_at, incident.id);
-        let dependencies = self.rules.dependencies();
-        let mut best: Option<(bool, bool, &Upstream)> = None;
-        for service in dependencies.upstreams(&incident.service_id) {
-            let in_cycle = dependencies.in_cycle(&incident.service_id, service);
-            for fact in self.upstreams.around(service, incident.first_seen_at) {
-                let earlier = fact.first_seen_at <= incident.first_seen_at;
-                if (earlier && !active_at(fact, incident.first_seen_at)) || (in_cycle && (fact.first_seen_at, fact.id) > own) {
-                    continue;
-                }
-                let suppresses = of_fact(fact).may_suppress(full);
-                let better = best.is_none_or(|(best_suppresses, best_earlier, best)| {
-                    let (time, before) = ((fact.first_seen_at, fact.id), (best.first_seen_at, best.id));
-                    (suppresses, earlier, if earlier { time > before } else { time < before })
-                        > (best_suppresses, best_earlier, false)
-                });
-                if better {
-                    best = Some((suppresses, earlier, fact));
-                }
-            }
-        }
-        best.map(|(_, _, fact)| fact)
     }
 
     /// Incidents of the same service with like symptoms, the newest first.
@@ -150,8 +147,7 @@ impl Shard {
         let Some(&(_, _, score)) = found.first() else { return };
         incident.related_incident_ids = found.iter().map(|(_, id, _)| *id).collect();
         if incident.correlation.is_none() {
-            let reason = format!("High similarity score: {score:.2}");
-            incident.correlation = Some(Correlation { kind: "related".to_owned(), confidence: score, reason });
+            incident.correlation = Some(alike(score));
         }
         let id = incident.id;
         step.changes.extend(found.into_iter().map(|(slot, ..)| Change::Related { slot, id }));
@@ -182,23 +178,29 @@ impl Shard {
         if full.book.link.root.is_some() {
             // Of the duplicates that are left only the newest speaks; the others hang on it.
             let mut same = self.store.of_identity(&full.incident.service_id, &full.incident.fingerprint);
-            match same.find(|(_, entry)| entry.status.fires() && entry.traits.duplicate).map(|(_, entry)| entry.id) {
+            // One that was released a moment ago is none any more.
+            let was = |entry: &Entry| entry.traits.duplicate || entry.full().is_ok_and(|other| other.book.link.released);
+            match same.find(|(_, entry)| entry.status.fires() && was(entry)).map(|(_, entry)| entry.id) {
                 Some(newest) if newest != full.incident.id => {
                     full.book.link.root = Some(newest);
-                    full.book.link.release_at = None;
                     hang(full, newest, "duplicate", 1.0, "Exact fingerprint match");
                 }
+                // On its own now: as any other it may be what a failure of another service has brought about.
                 _ => full.book.link.root = None,
             }
-        }
-        if full.book.link.root.is_none() && full.incident.correlation.as_ref().is_some_and(|found| found.kind == "duplicate") {
-            full.incident.suppressed = false;
+            full.book.link.released = true;
             full.book.link.release_at = None;
-        } else {
-            self.link(full, now);
         }
+        self.link(full, now);
         self.after_mute(full, was, at, now, step);
     }
+}
+
+/// Of one identity, so many may be a new one's root: windows that are shorter than seconds leave more behind.
+const MOST_ELDERS: usize = 16;
+
+fn alike(score: f64) -> Correlation {
+    Correlation { kind: "related".to_owned(), confidence: score, reason: format!("High similarity score: {score:.2}") }
 }
 
 /// The seed's threshold.
@@ -215,26 +217,8 @@ fn similarity(own: [u32; 3], environment: Environment, other: &Entry) -> f64 {
     f64::from(points) / 9.0
 }
 
-fn of_entry(entry: &Entry) -> Parent {
-    Parent {
-        fires: entry.status.fires(),
-        at: Time::NEVER,
-        severity: entry.severity,
-        environment: entry.traits.environment,
-        muted: entry.traits.muted,
-        untold: entry.traits.untold,
-    }
-}
-
-fn of_fact(fact: &Upstream) -> Parent {
-    Parent {
-        fires: fact.status.fires(),
-        at: fact.at,
-        severity: fact.severity,
-        environment: fact.environment,
-        muted: fact.muted,
-        untold: fact.untold,
-    }
+pub fn is_cascade(full: &Full) -> bool {
+    full.incident.correlation.as_ref().is_some_and(|found| found.kind == "cascade")
 }
 
 fn hang(full: &mut Full, parent: IncidentId, kind: &str, confidence: f64, reason: &str) {

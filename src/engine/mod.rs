@@ -7,7 +7,8 @@
 //! - `store`, `entry`, `services`, `sources`, `book`: how incidents lie in memory; `closed`: the ids of those that left
 //! - `changelog`, `ring`, `sides`: what is written down, and read back
 //! - `lifecycle`, `dedup`: alerts; `command`: people; `facts`: other shards; `context`: changes and readings
-//! - `flow`: from the opening to whoever is told; `links`, `upstreams`: what hangs on what; `silences`: what is muted
+//! - `flow`: from the opening to whoever is told; `links`, `parents`, `children`, `upstreams`: what hangs on what;
+//!   `silences`: what is muted
 //! - `notify`, `reminders`: rules against events; `desk`, `desks`, `limit`, `digest`, `answer`: limits over a whole rule
 //! - `escalate`, `policy`, `course`: levels; `remediate`, `attempts`, `outcome`, `budget`: repairs
 //!
@@ -19,6 +20,7 @@ mod body;
 mod book;
 mod budget;
 mod changelog;
+mod children;
 mod closed;
 mod command;
 mod context;
@@ -40,6 +42,7 @@ mod limit;
 mod links;
 mod notify;
 mod outcome;
+mod parents;
 mod policy;
 mod remediate;
 mod reminders;

@@ -4,10 +4,12 @@ use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::budget::Budgets;
 use crate::engine::changelog::Gone;
+use crate::engine::children::Children;
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
 use crate::engine::desks::Desks;
-use crate::engine::entry::{Dirty, Entry, Slot};
+use crate::engine::entry::{Dirty, Slot};
+use crate::engine::follow::Standing;
 use crate::engine::ring::CountRing;
 use crate::engine::sides::Side;
 use crate::engine::silences::Silences;
@@ -40,6 +42,7 @@ pub struct Shard {
     pub(super) gone: Vec<Gone>,
     pub(super) silences: Silences,
     pub(super) upstreams: Upstreams,
+    pub(super) children: Children,
     pub(super) contexts: Contexts,
     pub(super) desks: Desks,
     pub(super) attempts: Attempts,
@@ -73,6 +76,7 @@ impl Shard {
             gone: Vec::new(),
             silences: Silences::default(),
             upstreams: Upstreams::default(),
+            children: Children::default(),
             contexts: Contexts::default(),
             desks: Desks::default(),
             attempts: Attempts::default(),
@@ -127,15 +131,18 @@ impl Shard {
                 Change::Put { slot, full } => {
                     let slot = match slot {
                         Some(slot) => {
-                            let before = self.store.get(slot).map(concerns);
+                            let changes = self.standing(slot).is_some_and(|before| before != Standing::of(&full));
                             self.store.put(slot, &full);
-                            if before != self.store.get(slot).map(concerns) {
-                                self.recheck_duplicates(slot);
+                            if changes {
+                                self.recheck_identity(slot);
                             }
                             slot
                         }
                         None => self.store.insert(&full),
                     };
+                    if !self.rules.dependencies().upstreams(&full.incident.service_id).is_empty() {
+                        self.children.put(slot, &full);
+                    }
                     self.touch(slot, Dirty::Snapshot);
                 }
                 Change::Touch { slot, at } => {
@@ -198,7 +205,10 @@ impl Shard {
                     }
                 }
                 Change::Close { slot, forget_at } => {
-                    self.recheck_duplicates(slot);
+                    self.recheck_identity(slot);
+                    if let Some(entry) = self.store.get(slot) {
+                        self.children.remove(slot, self.store.name_of(entry));
+                    }
                     if let Some(id) = self.store.remove(slot) {
                         self.closed.insert(id, forget_at);
                         self.gone.push(Gone::Closed(id, forget_at));
@@ -335,6 +345,7 @@ impl Shard {
         self.take_rules(rules);
         self.ask_all();
         if before != *self.rules.dependencies() {
+            self.find_children();
             self.review(&before);
         }
     }
@@ -353,8 +364,9 @@ impl Shard {
         }
     }
 
-    /// After a restore: every deadline into the wheel.
+    /// After a restore: who hangs on whom, and every deadline into the wheel.
     pub(super) fn schedule_all(&mut self) {
+        self.find_children();
         let slots: Vec<Slot> = self.store.slots().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.reschedule(slot);
@@ -365,9 +377,4 @@ impl Shard {
     pub fn open(&self, each: &mut dyn FnMut(Severity, Status, u64)) {
         self.store.open(each);
     }
-}
-
-/// What of a root concerns its duplicates.
-fn concerns(entry: &Entry) -> (bool, Severity, bool, bool) {
-    (entry.status.fires(), entry.severity, entry.traits.muted, entry.traits.untold)
 }

@@ -173,8 +173,7 @@ impl Shard {
 
     /// Every incident that fires against every silence.
     fn judge_all(&mut self, at: Time, now: Time, out: &mut Vec<Output>) {
-        let firing: Vec<Slot> = self.store.slots().filter(|(_, entry)| entry.status.fires()).map(|(slot, _)| slot).collect();
-        for slot in firing {
+        for slot in self.by_age(|entry| entry.status.fires()) {
             let mut step = Step::new(out);
             self.judge(at, now, slot, &mut step);
             self.apply(step.changes);

@@ -1,6 +1,7 @@
 //! Shards against the plainest model: whatever is committed in whatever batches, dropped and restored, nothing is lost.
 
 mod desk;
+mod links;
 mod people;
 mod remedies;
 mod world;

@@ -33,6 +33,9 @@ pub struct Clients {
 /// Bytes of one fetch from a partition. A larger batch of records comes nevertheless, alone.
 const FETCH: &str = "262144";
 
+/// Bytes of a message that people and programs hand in, as the topic `alerts` is made to take.
+const MESSAGE: &str = "5242880";
+
 /// What only consumers know; a producer would warn of each.
 const CONSUMER_ONLY: [&str; 15] = [
     "group.",
@@ -172,6 +175,16 @@ impl Clients {
         config
     }
 
+    /// The member of the group that delivery is: a group of its own, `<group.id>-delivery`.
+    pub fn delivery(&self) -> ClientConfig {
+        let mut config = self.consumer(0);
+        config.set("group.id", format!("{}-delivery", self.group));
+        if let Some(instance) = &self.instance {
+            config.set("group.instance.id", format!("{instance}-delivery"));
+        }
+        config
+    }
+
     /// `group.instance.id` and the worker; without one a name that nobody else has.
     pub fn transactional_id(&self, worker: usize) -> String {
         match &self.instance {
@@ -208,7 +221,17 @@ impl Clients {
 
     /// A producer without transactions, for what people and programs hand in.
     pub fn appender(&self) -> ClientConfig {
-        let mut config = self.base(&[&CONSUMER_ONLY], &[("compression.type", "lz4"), ("linger.ms", "2")]);
+        let mut config = self.base(
+            &[&CONSUMER_ONLY],
+            &[
+                ("compression.type", "lz4"),
+                ("linger.ms", "2"),
+                // A webhook body may have 4 MiB (SPEC 3.1), and `alerts` takes as much.
+                ("message.max.bytes", MESSAGE),
+                // What waits while the brokers are away: the default is a gigabyte.
+                ("queue.buffering.max.kbytes", "65536"),
+            ],
+        );
         config.remove("transaction.timeout.ms");
         config.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
         config

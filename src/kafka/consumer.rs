@@ -30,7 +30,7 @@ const SEEK: Duration = Duration::from_secs(5);
 const NO_GENERATION: i32 = -1;
 
 /// A partition of a subscribed topic, which is named by its place in the subscription.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Slot {
     pub topic: usize,
     pub partition: u32,
@@ -230,6 +230,17 @@ impl GroupConsumer {
         Ok(())
     }
 
+    /// Reads no more of these slots until [`GroupConsumer::resume`]; what the queue holds of them is read again then.
+    pub fn pause(&self, slots: &[Slot]) -> Result<(), Error> {
+        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Invalid)))?;
+        self.consumer.pause(&list).map_err(|error| Error::from_kafka("pausing partitions", &error))
+    }
+
+    pub fn resume(&self, slots: &[Slot]) -> Result<(), Error> {
+        let list = self.list(slots.iter().map(|slot| (*slot, Offset::Invalid)))?;
+        self.consumer.resume(&list).map_err(|error| Error::from_kafka("resuming partitions", &error))
+    }
+
     fn assign(&self, list: &TopicPartitionList) -> Result<(), Error> {
         self.consumer.assign(list).map_err(|error| Error::from_kafka("taking partitions over", &error))
     }
@@ -276,7 +287,8 @@ impl GroupConsumer {
             .collect()
     }
 
-    /// Commits offsets outside any transaction: for the embedded broker, which forgets those of transactions.
+    /// Commits offsets outside any transaction: for delivery, which has none, and for the embedded broker, which forgets
+    /// those of transactions.
     pub fn commit_apart(&self, next: &[(Slot, i64)]) -> Result<(), Error> {
         let list = self.list(next.iter().map(|(slot, offset)| (*slot, Offset::Offset(*offset))))?;
         self.consumer.commit(&list, CommitMode::Sync).map_err(|error| Error::from_kafka("committing offsets", &error))

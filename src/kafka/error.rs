@@ -22,11 +22,13 @@ pub struct Error {
     pub reaction: Reaction,
     /// What was tried, what came of it, and the remedy where there is one.
     pub what: String,
+    /// A record had more bytes than the topic or the client takes.
+    pub is_too_large: bool,
 }
 
 impl Error {
     pub fn new(reaction: Reaction, what: impl Into<String>) -> Error {
-        Error { reaction, what: what.into() }
+        Error { reaction, what: what.into(), is_too_large: false }
     }
 
     pub fn fatal(what: impl Into<String>) -> Error {
@@ -39,7 +41,8 @@ impl Error {
             KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => Reaction::Fatal,
             other => other.rdkafka_error_code().map_or(Reaction::Retry, reaction_of),
         };
-        Error::new(reaction, format!("{doing}: {error}"))
+        let is_too_large = error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge);
+        Error { is_too_large, ..Error::new(reaction, format!("{doing}: {error}")) }
     }
 
     /// An error code of librdkafka's, with what was being tried.

@@ -54,6 +54,7 @@ pub struct Layout {
     pub events: u32,
     /// Where a record may ask to be answered.
     pub replies: u32,
+    pub silences: u32,
 }
 
 /// Every topic. Retention in broker terms; what the broker's defaults say well is left to them.
@@ -204,7 +205,7 @@ impl Observer {
                 )));
             }
         }
-        for name in [&names.notifications, &names.escalations, &names.remediations, &names.silences, &names.dead_letters] {
+        for name in [&names.notifications, &names.escalations, &names.remediations, &names.dead_letters] {
             count(name)?;
         }
         Ok(Layout {
@@ -213,10 +214,12 @@ impl Observer {
             commands: count(&names.commands)?,
             events: count(&names.events)?,
             replies: count(&names.replies)?,
+            silences: count(&names.silences)?,
         })
     }
 
-    fn partitions(&self, name: &str, deadline: Instant) -> Result<u32, Error> {
+    /// How many partitions a topic has, once the brokers know it.
+    pub fn partitions(&self, name: &str, deadline: Instant) -> Result<u32, Error> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).min(TIMEOUT).max(Duration::from_millis(100));
             match self.client.fetch_metadata(Some(name), left) {
@@ -246,6 +249,22 @@ impl Observer {
     /// The high watermarks, in the order asked for.
     pub fn ends(&self, of: &[(&str, u32)], timeout: Duration) -> Result<Vec<i64>, Error> {
         self.offsets(of, Offset::End, timeout)
+    }
+
+    /// The offset of the first record of a partition with that timestamp (milliseconds since 1970) or a later one; `None`:
+    /// there is none.
+    pub fn since(&self, topic: &str, partition: u32, millis: i64, timeout: Duration) -> Result<Option<i64>, Error> {
+        let failed = |error: KafkaError| Error::from_kafka("asking for an offset by its time", &error);
+        let mut list = TopicPartitionList::new();
+        // A negative one would mean an end of the partition.
+        list.add_partition_offset(topic, partition as i32, Offset::Offset(millis.max(0))).map_err(failed)?;
+        let list = self.client.offsets_for_times(list, timeout).map_err(failed)?;
+        let Some(found) = list.elements().into_iter().next() else { return Ok(None) };
+        found.error().map_err(failed)?;
+        Ok(match found.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        })
     }
 
     fn offsets(&self, of: &[(&str, u32)], which: Offset, timeout: Duration) -> Result<Vec<i64>, Error> {

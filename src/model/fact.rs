@@ -25,6 +25,12 @@ pub enum Fact {
         action: ActionId,
         service_id: String,
     },
+    /// To a rule's desk: the incident is over, or muted, and of this epoch nothing is to be said any more but its end.
+    Withdraw {
+        rule: String,
+        incident_id: IncidentId,
+        epoch: u32,
+    },
 }
 
 /// What the shards of dependent services must know of an incident (SPEC 4.4).
@@ -46,6 +52,8 @@ pub struct Upstream {
     pub muted: bool,
     /// Its own opening has ended and no action was written for it.
     pub untold: bool,
+    /// Another of its identity stands for it: it is nobody's parent.
+    pub duplicate: bool,
 }
 
 /// What a rule with limits has to say about an incident.
@@ -97,6 +105,8 @@ pub enum DeskOutcome {
     Acted,
     RateLimited,
     Digested,
+    /// It waited at a desk that was held back, and was withdrawn.
+    Withdrawn,
 }
 
 /// May this remediation start?

@@ -119,7 +119,7 @@ pub fn parse_moment(text: &str) -> Option<Time> {
 }
 
 /// `90s`, `15m`, `24h`, `7d`, `50ms`, also put together as `1h30m`; jiff's friendly form, days of 24 hours.
-fn parse_duration(text: &str) -> Option<Millis> {
+pub fn parse_duration(text: &str) -> Option<Millis> {
     let span: jiff::Span = text.parse().ok()?;
     let total = span.total((jiff::Unit::Millisecond, jiff::SpanRelativeTo::days_are_24_hours())).ok()?;
     (total.is_finite() && total >= 0.0).then_some(total as Millis)

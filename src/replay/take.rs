@@ -3,11 +3,11 @@
 //! A command or an event that does not stand at its home goes there through the inbox, as it would live: each hop is a
 //! transaction, as it is for facts.
 
-use crate::codec::{self, AlertRecord, DeadLetter, FACT, Item, OutRecord};
+use crate::codec::{self, AlertRecord, DeadLetter, FACT, Item, Opened, OutRecord};
 use crate::engine::{self, Input, Outcome, Shard};
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home::home};
-use crate::replay::Outcomes;
 use crate::rules::RuleSet;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,7 +38,10 @@ pub enum Outgoing {
 #[derive(Default)]
 pub struct Pending {
     pub results: Vec<Outgoing>,
-    pub outcomes: Outcomes,
+    /// By [`AlertOutcome`].
+    pub outcomes: [u64; AlertOutcome::ALL.len()],
+    /// The shards that took something, perhaps more than once.
+    pub touched: SmallVec<[u32; 4]>,
     /// It took something, though that may have led to nothing.
     pub worked: bool,
     /// What a shard says of the input at hand.
@@ -56,7 +59,7 @@ impl Pending {
     }
 
     fn count(&mut self, outcome: AlertOutcome) {
-        *self.outcomes.entry(outcome).or_default() += 1;
+        self.outcomes[outcome as usize] += 1;
     }
 }
 
@@ -69,8 +72,20 @@ pub struct Shards<'r> {
 }
 
 impl Shards<'_> {
-    pub fn held(&mut self) -> impl Iterator<Item = &mut Shard> {
-        self.shards.values_mut()
+    /// Runs the timers of a shard.
+    pub fn tick(&mut self, now: Time, partition: u32, pending: &mut Pending) {
+        pending.touched.push(partition);
+        if let Some(shard) = self.shards.get_mut(&partition) {
+            shard.tick(now, &mut pending.said);
+            pending.hear();
+        }
+    }
+
+    fn process(&mut self, now: Time, partition: u32, input: Input<'_>, pending: &mut Pending) -> Outcome {
+        pending.touched.push(partition);
+        let outcome = self.shard(partition).process(now, input, &mut pending.said);
+        pending.hear();
+        outcome
     }
 
     fn shard(&mut self, partition: u32) -> &mut Shard {
@@ -84,7 +99,11 @@ impl Shards<'_> {
         match taken.origin.topic {
             Topic::Commands => self.command(now, partition, taken, pending),
             Topic::Events => self.event(now, partition, taken, pending),
-            _ => self.alerts(now, taken, pending),
+            _ => {
+                let Taken { origin, time, value, .. } = taken;
+                let record = AlertRecord { origin: *origin, time: *time, value: value.as_deref(), form: None };
+                self.alerts(now, &codec::open(record, self.codec), taken.key.as_deref(), pending);
+            }
         }
     }
 
@@ -97,8 +116,7 @@ impl Shards<'_> {
                 let version = record.headers.iter().find(|(name, _)| name == FACT).map(|(_, version)| version.as_slice());
                 match codec::read_fact(version.unwrap_or_default(), record.value.as_deref()) {
                     Ok(fact) => {
-                        self.shard(partition).process(now, Input::Fact(&fact), &mut pending.said);
-                        pending.hear();
+                        self.process(now, partition, Input::Fact(&fact), pending);
                     }
                     Err(reason) => {
                         let origin = Origin { topic: Topic::Inbox, partition, offset: 0, index: 0 };
@@ -110,31 +128,32 @@ impl Shards<'_> {
         }
     }
 
-    fn alerts(&mut self, now: Time, taken: &Taken, pending: &mut Pending) {
-        let Taken { origin, time, value, .. } = taken;
+    /// Takes what stands in `alerts`. At home at once, whatever its record's key: a body's alerts stay in their order.
+    pub fn alerts(&mut self, now: Time, opened: &Opened<'_>, key: Option<&[u8]>, pending: &mut Pending) {
+        pending.worked = true;
         let (codec, partitions) = (self.codec, self.settings.partitions);
-        let record = AlertRecord { origin: *origin, time: *time, value: value.as_deref(), form: None };
-        codec::read_alerts(&record, codec, &mut |item| match item {
+        let AlertRecord { origin, time, value, .. } = opened.record;
+        let part = |origin: Origin, bytes: &[u8]| Taken {
+            origin,
+            time,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(|_| bytes.to_vec()),
+        };
+        opened.read(codec, &mut |item| match item {
             Item::Alert { alert, bytes, .. } => {
-                // At home at once, whatever its record's key: a body's alerts stay in their order.
                 let to = home(alert.service_id.as_bytes(), partitions);
-                let outcome = self.shard(to).process(now, Input::Alert(alert), &mut pending.said);
-                pending.hear();
-                match outcome {
+                match self.process(now, to, Input::Alert(alert), pending) {
                     Outcome::Alert { outcome, .. } => pending.count(outcome),
                     Outcome::Done(_) | Outcome::Ignored => pending.count(AlertOutcome::Ignored),
                     Outcome::Refused(refusal) => {
                         pending.count(AlertOutcome::Rejected);
-                        let part = Taken { origin: alert.origin, value: Some(bytes.to_vec()), ..taken.clone() };
-                        self.bury(&part, "alert", &refusal.reason, pending);
+                        self.bury(&part(alert.origin, bytes), "alert", &refusal.reason, pending);
                     }
                 }
             }
             Item::Rejected { index, reason, bytes } => {
                 pending.count(AlertOutcome::Rejected);
-                let value = value.as_ref().map(|_| bytes.to_vec());
-                let part = Taken { origin: Origin { index, ..*origin }, value, ..taken.clone() };
-                self.bury(&part, "decode", &reason, pending);
+                self.bury(&part(Origin { index, ..origin }, bytes), "decode", &reason, pending);
             }
             Item::Ignored => pending.count(AlertOutcome::Ignored),
         });
@@ -169,9 +188,7 @@ impl Shards<'_> {
     }
 
     fn order(&mut self, now: Time, to: u32, input: Input<'_>, taken: &Taken, stage: &str, pending: &mut Pending) {
-        let outcome = self.shard(to).process(now, input, &mut pending.said);
-        pending.hear();
-        if let Outcome::Refused(refusal) = outcome {
+        if let Outcome::Refused(refusal) = self.process(now, to, input, pending) {
             self.bury(taken, stage, &refusal.reason, pending);
         }
     }

@@ -47,7 +47,8 @@ pub(super) fn read_file(source: &RuleSource, path: &str, found: &mut Vec<Diagnos
     }
     for error in wrong {
         let span = error.span().unwrap_or_default();
-        file.note(true, span, error.message().to_owned(), None);
+        let help = "look at what stands right before it: TOML wants `key = value`, texts in quotes, lists in brackets";
+        file.note(true, span, error.message().to_owned(), Some(help.to_owned()));
     }
     let mut findings = file.found.into_inner();
     let sound = !findings.iter().any(|finding| finding.error);
@@ -71,20 +72,28 @@ impl File<'_> {
     fn note(&self, error: bool, span: Span, message: String, help: Option<String>) {
         let mut found = self.found.borrow_mut();
         if found.len() < MOST_FINDINGS {
-            found.push(Diagnostic { error, ..Diagnostic::error(self.path, self.place(span.start), message, help) });
+            let (place, length) = place_of(self.text, span);
+            found.push(Diagnostic { error, length, ..Diagnostic::error(self.path, place, message, help) });
         }
     }
+}
 
-    fn place(&self, at: usize) -> Place {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        Place { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
-    }
+/// Where it begins, and how many characters of that line are of it.
+pub(super) fn place_of(text: &str, span: Span) -> (Place, usize) {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let place = Place { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 };
+    let marked = text.get(span).unwrap_or_default();
+    (place, marked.lines().next().unwrap_or_default().chars().count().max(1))
 }
 
 impl<'a> Part<'a> {
     pub fn error(&self, span: Span, message: String, help: &str) {
         self.file.note(true, span, message, Some(help.to_owned()));
+    }
+
+    pub fn warning(&self, span: Span, message: String, help: &str) {
+        self.file.note(false, span, message, Some(help.to_owned()));
     }
 
     /// Where the table itself stands.

@@ -1,6 +1,7 @@
 //! Channels in the seed's shape, `{type, config}`: which keys each kind knows, and what they may hold.
 
 use crate::model::{Channel, Metadata};
+use crate::rules::collector::Refusal;
 use crate::rules::diagnostic::{listed, suggest};
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
@@ -68,6 +69,12 @@ const KINDS: [(&str, &[Key]); 5] = [
     ),
 ];
 
+/// The options of a kind of channel, the first argument of its constructor among them.
+#[cfg(test)]
+pub(super) fn options(kind: &str) -> impl Iterator<Item = &'static str> {
+    KINDS.iter().filter(move |(name, _)| *name == kind).flat_map(|(_, keys)| keys.iter().map(|key| key.name))
+}
+
 pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(kind, _)| *kind)
 }
@@ -84,36 +91,41 @@ pub fn wants_resolution(channels: &[Channel]) -> bool {
 
 /// A list of channels; `()` in it is dropped.
 pub(super) fn read_all(items: &Array) -> Result<Vec<Channel>, String> {
-    items.iter().filter(|item| !item.is_unit()).map(read).collect()
+    items.iter().filter(|item| !item.is_unit()).map(|item| read(item).map_err(|refusal| refusal.told())).collect()
 }
 
 /// One channel, or what is wrong with it.
-pub(super) fn read(value: &Dynamic) -> Result<Channel, String> {
+pub(super) fn read(value: &Dynamic) -> Result<Channel, Refusal> {
+    let refuse = |message: String, help: &str| Err(Refusal { message, help: help.to_owned() });
     let Some(map) = value.read_lock::<Map>() else {
         let help = "write `slack(\"#ops\")` or `#{ type: \"slack\", config: #{ channel: \"#ops\" } }`";
-        return Err(format!("a channel is a map, not {}; {help}", described(value)));
+        return refuse(format!("a channel is a map, not {}", described(value)), help);
     };
     let all: Vec<&str> = kinds().collect();
     let kind = match map.get("type").and_then(|kind| kind.clone().into_immutable_string().ok()) {
         Some(kind) => kind,
-        None => return Err(format!("a channel needs a `type`: {}", listed(&all, "or"))),
+        None => return refuse("a channel needs a `type`".to_owned(), &format!("it is {}", listed(&all, "or"))),
     };
     let Some((_, keys)) = KINDS.iter().find(|(name, _)| *name == kind.as_str()) else {
-        return Err(format!("there is no channel of type `{kind}`; {}", suggest(&kind, all)));
+        return refuse(format!("there is no channel of type `{kind}`"), &suggest(&kind, all));
     };
     if let Some(unknown) = map.keys().find(|key| !matches!(key.as_str(), "type" | "config" | "send_on_resolve")) {
-        return Err(format!("a channel has no key `{unknown}`; it has `type` and `config`, and its options stand in `config`"));
+        return refuse(
+            format!("a channel has no key `{unknown}`"),
+            "it has `type` and `config`, and its options stand in `config`",
+        );
     }
     let empty = Dynamic::from_map(Map::new());
     let config = map.get("config").unwrap_or(&empty);
     let Some(config) = config.read_lock::<Map>() else {
-        return Err(format!("`config` of {kind} is a map, not {}", described(config)));
+        let help = format!("write `config: #{{ {}: … }}`", keys[0].name);
+        return refuse(format!("`config` of {kind} is a map, not {}", described(config)), &help);
     };
     let mut read = serde_json::Map::new();
     for (name, value) in config.iter().filter(|(_, value)| !value.is_unit()) {
         let Some(key) = keys.iter().find(|key| key.name == name.as_str()) else {
             let known = keys.iter().map(|key| key.name);
-            return Err(format!("{kind} has no option `{name}`; {}", suggest(name, known)));
+            return refuse(format!("{kind} has no option `{name}`"), &suggest(name, known));
         };
         read.insert(name.to_string(), option(&kind, key, value)?);
     }
@@ -121,13 +133,16 @@ pub(super) fn read(value: &Dynamic) -> Result<Channel, String> {
         read.insert("send_on_resolve".to_owned(), option(&kind, &key("send_on_resolve", Holds::Flag), flag)?);
     }
     match keys.iter().find(|key| key.required && !read.contains_key(key.name)) {
-        Some(key) => Err(format!("{kind} needs `{}`, {}", key.name, key.holds.described())),
+        Some(key) => refuse(format!("{kind} needs `{}`", key.name), &format!("it is {}", key.holds.described())),
         None => Ok(Channel { kind: kind.to_string(), config: Metadata(read) }),
     }
 }
 
-fn option(kind: &str, key: &Key, value: &Dynamic) -> Result<Value, String> {
-    let wrong = || format!("`{}` of {kind} is {}, not {}", key.name, key.holds.described(), described(value));
+fn option(kind: &str, key: &Key, value: &Dynamic) -> Result<Value, Refusal> {
+    let wrong = || Refusal {
+        message: format!("`{}` of {kind} is {}, not {}", key.name, key.holds.described(), described(value)),
+        help: format!("write for example `{}: {}`", key.name, key.holds.example()),
+    };
     let read = match key.holds {
         Holds::Flag => value.as_bool().ok().map(Value::Bool),
         Holds::Text => text(value),
@@ -152,6 +167,19 @@ impl Holds {
             Holds::Addresses => "an address such as \"sre@example.com\" or an array of them, one at least",
             Holds::Method => "\"POST\" or \"PUT\"",
             Holds::Headers => "a map of texts (or secrets)",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Holds::Text => "\"#ops\"",
+            Holds::Secret => "secret(\"PD_SRE\")",
+            Holds::Url => "\"https://hooks.example.com/x\"",
+            Holds::Flag => "true",
+            Holds::Texts => "[\"+15550100\"]",
+            Holds::Addresses => "[\"sre@example.com\"]",
+            Holds::Method => "\"POST\"",
+            Holds::Headers => "#{ \"X-Team\": \"llm\" }",
         }
     }
 }

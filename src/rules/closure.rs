@@ -87,6 +87,11 @@ impl Closure {
         }
     }
 
+    /// The names of those that it can call, closures included.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter_functions().map(|function| function.name)
+    }
+
     /// Its value, alone: nothing in it is shared with the script any more.
     fn call(&self, runner: &Runner<'_>, view: View, context: &ContextView) -> Result<Dynamic, ScriptError> {
         runner.meter.start(runner.operations, runner.wall);

@@ -30,7 +30,7 @@ pub(super) struct Declarations {
 }
 
 /// Rules of one set, and findings of one file.
-pub(super) const MOST_RULES: usize = 50_000;
+pub(super) const MOST_RULES: usize = 20_000;
 const MOST_FINDINGS: usize = 1_000;
 
 /// A finding in the file that runs now; its place within the declaration is looked up afterwards.
@@ -47,16 +47,34 @@ pub(super) struct Finding {
     pub help: Option<String>,
 }
 
+/// What one of our functions does not take, and the remedy.
+pub(super) struct Refusal {
+    pub message: String,
+    pub help: String,
+}
+
+impl Refusal {
+    pub fn new(message: String, help: &str) -> Refusal {
+        Refusal { message, help: help.to_owned() }
+    }
+
+    /// In one line, where no place can be shown.
+    pub fn told(&self) -> String {
+        format!("{}; {}", self.message, self.help)
+    }
+}
+
 impl Collector {
     /// An error of a native function: noted where the file's own statements made the call, so that the rest is checked
     /// too; thrown from within a function, for only the way up tells whose it is.
-    pub fn refuse(&self, context: &NativeCallContext, message: String) -> Result<Dynamic, Box<EvalAltResult>> {
+    pub fn refuse(&self, context: &NativeCallContext, refusal: Refusal) -> Result<Dynamic, Box<EvalAltResult>> {
         if !self.loading.get() || !at_top(context) {
-            return Err(failure(message));
+            return Err(failure(refusal.told()));
         }
+        let Refusal { message, help } = refusal;
         let place = context.call_position().into();
         let path = String::new();
-        self.note([Finding { place, path, at_key: false, error: true, message, help: None }])?;
+        self.note([Finding { place, path, at_key: false, error: true, message, help: Some(help) }])?;
         Ok(Dynamic::UNIT)
     }
 

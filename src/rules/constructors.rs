@@ -2,10 +2,12 @@
 //! bad arguments where they stand (SPEC 5).
 
 use crate::rules::channel::{self, described};
-use crate::rules::collector::Collector;
+use crate::rules::collector::{Collector, Refusal};
 use crate::rules::remedy;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map, NativeCallContext};
 use std::rc::Rc;
+
+const LEVEL: &str = "write for example `level(15, [team(\"llm\")])`";
 
 type Built = Result<Dynamic, Box<EvalAltResult>>;
 
@@ -52,13 +54,10 @@ pub(super) fn register(engine: &mut Engine, collector: &Rc<Collector>) {
         };
         match name.clone().into_immutable_string() {
             Ok(name) if fits(&name) && !name.starts_with('.') => Ok(map([("$secret", name.into())])),
-            _ => refusing.refuse(
-                &context,
-                format!(
-                    "`secret` takes a name of letters, digits, `_`, `-` and `.`, such as \"PD_SRE\", not {}",
-                    described(&name)
-                ),
-            ),
+            _ => {
+                let message = format!("`secret` takes a name of letters, digits, `_`, `-` and `.`, not {}", described(&name));
+                refusing.refuse(&context, Refusal::new(message, "write for example `secret(\"PD_SRE\")`"))
+            }
         }
     });
 }
@@ -71,10 +70,12 @@ fn register_channels(engine: &mut Engine, collector: &Rc<Collector>) {
             move |context: NativeCallContext, first: Dynamic, options: Dynamic| -> Built {
                 let Ok(mut config) = options.as_map_ref().map(|options| options.clone()) else {
                     let message = format!("the options of `{kind}` are a map, not {}", described(&options));
-                    return collector.refuse(&context, message);
+                    let help = format!("write `{kind}(…, #{{ … }})`, or leave them out");
+                    return collector.refuse(&context, Refusal { message, help });
                 };
                 if config.contains_key(key) {
-                    return collector.refuse(&context, format!("`{key}` is the first argument of `{kind}`, not an option too"));
+                    let message = format!("`{key}` is the first argument of `{kind}`, not an option too");
+                    return collector.refuse(&context, Refusal::new(message, "take it out of the options"));
                 }
                 if first.is_unit() && collector.has_errors() {
                     // What should stand there was refused, and that is noted.
@@ -84,7 +85,7 @@ fn register_channels(engine: &mut Engine, collector: &Rc<Collector>) {
                 let built = map([("type", kind.into()), ("config", Dynamic::from_map(config))]);
                 match channel::read(&built) {
                     Ok(_) => Ok(built),
-                    Err(message) => collector.refuse(&context, message),
+                    Err(refusal) => collector.refuse(&context, refusal),
                 }
             }
         };
@@ -102,19 +103,23 @@ fn register_targets(engine: &mut Engine, collector: &Rc<Collector>) {
         engine.register_fn(kind, move |context: NativeCallContext, id: Dynamic| -> Built {
             match id.clone().into_immutable_string() {
                 Ok(id) if !id.trim().is_empty() => Ok(map([("type", kind.into()), ("id", id.into())])),
-                _ => collector.refuse(&context, format!("`{kind}` takes an id, such as {kind}(\"llm\"), not {}", described(&id))),
+                _ => {
+                    let message = format!("`{kind}` takes an id, not {}", described(&id));
+                    collector.refuse(&context, Refusal { message, help: format!("write for example `{kind}(\"llm\")`") })
+                }
             }
         });
     }
     let collector = collector.clone();
     engine.register_fn("level", move |context: NativeCallContext, delay: Dynamic, targets: Dynamic| -> Built {
         if !delay.as_int().is_ok_and(|minutes| minutes >= 0) {
-            return collector.refuse(&context, format!("`level` takes minutes first, 0 or more, not {}", described(&delay)));
+            let message = format!("`level` takes minutes first, 0 or more, not {}", described(&delay));
+            return collector.refuse(&context, Refusal::new(message, LEVEL));
         }
         let fits = |item: &Dynamic| item.is_unit() || item.is_map();
         if !targets.read_lock::<Array>().is_some_and(|targets| targets.iter().all(fits)) {
-            let message = format!("`level` takes an array of targets, such as [team(\"llm\")], not {}", described(&targets));
-            return collector.refuse(&context, message);
+            let message = format!("`level` takes an array of targets, not {}", described(&targets));
+            return collector.refuse(&context, Refusal::new(message, LEVEL));
         }
         Ok(map([("delay_minutes", delay), ("targets", targets)]))
     });
@@ -127,7 +132,11 @@ fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
         engine.register_fn(kind, move |context: NativeCallContext, target: Dynamic| -> Built {
             match is_text(&target) {
                 true => Ok(map([("type", kind.into()), ("target", target)])),
-                false => collector.refuse(&context, format!("`{kind}` takes the service to act on, not {}", described(&target))),
+                false => {
+                    let message = format!("`{kind}` takes the service to act on, not {}", described(&target));
+                    let help = format!("write `{kind}(\"chat-api\")`, or `{kind}()` for the incident's own");
+                    collector.refuse(&context, Refusal { message, help })
+                }
             }
         });
     }
@@ -135,8 +144,10 @@ fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
     engine.register_fn("scale_up", move |context: NativeCallContext, replicas: Dynamic| -> Built {
         match remedy::replicas(&replicas) {
             Some(text) => Ok(map([("type", "scale_up".into()), ("replicas", text.into())])),
-            None => refusing
-                .refuse(&context, format!("`scale_up` takes replicas such as \"+2\" or \"50%\", not {}", described(&replicas))),
+            None => {
+                let message = format!("`scale_up` takes a number of replicas, not {}", described(&replicas));
+                refusing.refuse(&context, Refusal::new(message, "write for example `scale_up(\"+2\")` or `scale_up(\"50%\")`"))
+            }
         }
     });
     let refusing = collector.clone();
@@ -145,7 +156,7 @@ fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
         move |context: NativeCallContext, multiplier: Dynamic, minutes: Dynamic| -> Built {
             if remedy::multiplier(&multiplier).is_none() || !minutes.as_int().is_ok_and(|minutes: INT| minutes > 0) {
                 let message = "`increase_rate_limit` takes a multiplier above 0 and minutes of 1 or more".to_owned();
-                return refusing.refuse(&context, message);
+                return refusing.refuse(&context, Refusal::new(message, "write for example `increase_rate_limit(2.0, 30)`"));
             }
             let kind = ("type", "increase_rate_limit".into());
             Ok(map([kind, ("multiplier", multiplier), ("duration_minutes", minutes)]))
@@ -156,7 +167,10 @@ fn register_actions(engine: &mut Engine, collector: &Rc<Collector>) {
         engine.register_fn(kind, move |context: NativeCallContext, value: Dynamic| -> Built {
             match is_text(&value) {
                 true => Ok(map([("type", kind.into()), (key, value)])),
-                false => collector.refuse(&context, format!("`{kind}` takes the {key} as a text, not {}", described(&value))),
+                false => {
+                    let message = format!("`{kind}` takes the {key} as a text, not {}", described(&value));
+                    collector.refuse(&context, Refusal { message, help: format!("write `{kind}(\"…\")`") })
+                }
             }
         });
     }

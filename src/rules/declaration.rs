@@ -2,19 +2,20 @@
 //! declared rule with its findings.
 
 use crate::rules::channel::described;
-use crate::rules::collector::{Collector, Finding, MOST_RULES, at_top};
+use crate::rules::collector::{Collector, Finding, MOST_RULES, Refusal, at_top};
 use crate::rules::diagnostic::Place;
 use crate::rules::kind::Kind;
 use crate::rules::matcher::Where;
+use crate::rules::meter::Meter;
 use crate::rules::reader::Reader;
 use crate::rules::sandbox::failure;
 use crate::rules::{EscalationRule, NotificationRule, RemediationRule, where_clause};
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
 use std::rc::Rc;
 
-const KEYS: [&str; 6] = ["name", "description", "priority", "enabled", "where", "when"];
+pub(super) const KEYS: [&str; 6] = ["name", "description", "priority", "enabled", "where", "when"];
 /// The seed's rules have these; they change nothing here.
-const IDLE: [&str; 3] = ["id", "created_at", "updated_at"];
+pub(super) const IDLE: [&str; 3] = ["id", "created_at", "updated_at"];
 
 /// What all kinds have.
 pub(super) struct Common {
@@ -40,15 +41,19 @@ pub(super) enum Makes<T> {
     Closure(FnPtr),
 }
 
-pub(super) fn register(engine: &mut Engine, collector: &Rc<Collector>) {
-    register_kind::<NotificationRule>(engine, collector);
-    register_kind::<EscalationRule>(engine, collector);
-    register_kind::<RemediationRule>(engine, collector);
+pub(super) fn register(engine: &mut Engine, collector: &Rc<Collector>, meter: &Rc<Meter>) {
+    register_kind::<NotificationRule>(engine, collector, meter);
+    register_kind::<EscalationRule>(engine, collector, meter);
+    register_kind::<RemediationRule>(engine, collector, meter);
 }
 
-fn register_kind<R: Kind + 'static>(engine: &mut Engine, collector: &Rc<Collector>) {
-    let collector = collector.clone();
-    engine.register_fn(R::WORD, move |context: NativeCallContext, map: Dynamic| declare::<R>(&collector, &context, map));
+fn register_kind<R: Kind + 'static>(engine: &mut Engine, collector: &Rc<Collector>, meter: &Rc<Meter>) {
+    let (collector, meter) = (collector.clone(), meter.clone());
+    engine.register_fn(R::WORD, move |context: NativeCallContext, map: Dynamic| {
+        let declared = declare::<R>(&collector, &context, map);
+        meter.declared();
+        declared
+    });
 }
 
 fn declare<R: Kind>(collector: &Collector, context: &NativeCallContext, map: Dynamic) -> Result<Dynamic, Box<EvalAltResult>> {
@@ -59,8 +64,8 @@ fn declare<R: Kind>(collector: &Collector, context: &NativeCallContext, map: Dyn
     let map = match map.try_cast_result::<Map>() {
         Ok(map) => map,
         Err(other) => {
-            let message = format!("`{word}` takes a map, `{word}(#{{ … }})`, not {}", described(&other));
-            return collector.refuse(context, message);
+            let message = format!("`{word}` takes a map, not {}", described(&other));
+            return collector.refuse(context, Refusal { message, help: format!("write `{word}(#{{ name: \"…\", … }})`") });
         }
     };
     let (declared, findings) = read::<R>(map, context.call_position().into());

@@ -1,7 +1,7 @@
 //! Which service depends on which, and where they depend on each other in a circle (SPEC 4.4, 5).
 
 use crate::rules::RuleSource;
-use crate::rules::beside::read_file;
+use crate::rules::beside::{Span, read_file};
 use crate::rules::diagnostic::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +20,12 @@ pub struct Dependencies {
     circles: BTreeMap<Arc<str>, usize>,
 }
 
+/// A service that only others name.
+pub(super) struct Leaf {
+    pub name: Arc<str>,
+    pub span: Span,
+}
+
 impl Dependencies {
     /// What the service depends on directly, by name.
     pub fn upstreams(&self, service: &str) -> &[Arc<str>] {
@@ -36,9 +42,11 @@ impl Dependencies {
         self.circles.get(a).is_some_and(|circle| self.circles.get(b) == Some(circle))
     }
 
-    pub(super) fn load(source: &RuleSource, found: &mut Vec<Diagnostic>) -> Dependencies {
+    /// The second: what others depend on and what itself stands on no left side, each once, where it first stands.
+    pub(super) fn load(source: &RuleSource, found: &mut Vec<Diagnostic>) -> (Dependencies, Vec<Leaf>) {
         const HELP: &str = "write for example `\"chat-api\" = [\"llm-gateway\", \"vector-db\"]`";
         let mut edges = BTreeSet::new();
+        let (mut named, mut leaves) = (BTreeSet::new(), BTreeMap::new());
         read_file(source, "dependencies.toml", found, |root| {
             root.know(&["dependencies"]);
             let Some(part) = root.table("dependencies", "write `[dependencies]`, and under it a line for each service") else {
@@ -49,12 +57,15 @@ impl Dependencies {
                     part.error(span, "a service has no name".to_owned(), HELP);
                     continue;
                 }
+                named.insert(Arc::<str>::from(service));
                 for (upstream, span) in part.texts(service, MOST_UPSTREAMS, HELP) {
                     if upstream == service {
                         part.error(span, format!("`{service}` depends on itself"), "take it out of its own list");
                         continue;
                     }
-                    edges.insert((Arc::<str>::from(service), Arc::<str>::from(upstream)));
+                    let (service, upstream) = (Arc::<str>::from(service), Arc::<str>::from(upstream));
+                    leaves.entry(upstream.clone()).or_insert(span);
+                    edges.insert((service, upstream));
                 }
                 if number >= MOST_SERVICES || edges.len() > MOST_EDGES {
                     let message = format!("more than {MOST_SERVICES} services or {MOST_EDGES} dependencies");
@@ -63,7 +74,14 @@ impl Dependencies {
                 }
             }
         });
-        Dependencies::of(edges)
+        let leaves = leaves.into_iter().filter(|(name, _)| !named.contains(name));
+        let leaves = leaves.map(|(name, span)| Leaf { name, span }).collect();
+        (Dependencies::of(edges), leaves)
+    }
+
+    /// Every service that stands on a left side.
+    pub(super) fn services(&self) -> impl Iterator<Item = &str> {
+        self.upstreams.keys().map(|name| &**name)
     }
 
     fn of(edges: BTreeSet<(Arc<str>, Arc<str>)>) -> Dependencies {

@@ -17,6 +17,10 @@ use std::cell::RefCell;
 const REMEDY: &str = "write `levels: [level(0, [schedule(\"llm-primary\")]), level(15, [team(\"llm\")])]`";
 const NO_INTERVAL: &str = "`repeat` needs `interval_minutes` above 0: without it the last level's delay counts, and that is 0";
 
+/// Keys within keys.
+pub(super) const REPEAT: [&str; 3] = ["enabled", "count", "interval_minutes"];
+pub(super) const BUSINESS_HOURS: [&str; 5] = ["zone", "timezone", "days", "start", "end"];
+
 impl Kind for EscalationRule {
     type Made = Level;
     const WORD: &'static str = "escalation";
@@ -106,7 +110,7 @@ fn read_levels(reader: &mut Reader) -> Option<Makes<Level>> {
 }
 
 fn read_repeat(reader: &mut Reader, levels: Option<&[Level]>) -> Option<Repeat> {
-    let mut inner = reader.inner("repeat", &["enabled", "count", "interval_minutes"])?;
+    let mut inner = reader.inner("repeat", &REPEAT)?;
     let enabled = inner.flag("enabled", true);
     if !inner.has("count") {
         inner.missing("count", "write `repeat: #{ count: 2, interval_minutes: 15 }`");
@@ -126,7 +130,7 @@ fn read_business_hours(reader: &mut Reader) -> Option<BusinessHours> {
     let only = reader.has("business_hours_only").then(|| reader.flag("business_hours_only", true));
     let beside = reader.has("timezone").then(|| read_zone(reader, "timezone")).flatten();
     let given = reader.has("business_hours");
-    let Some(mut inner) = reader.inner("business_hours", &["zone", "timezone", "days", "start", "end"]) else {
+    let Some(mut inner) = reader.inner("business_hours", &BUSINESS_HOURS) else {
         if only == Some(true) && !given {
             let remedy =
                 "add `business_hours: #{ zone: \"Europe/Berlin\", days: [1, 2, 3, 4, 5], start: \"09:00\", end: \"17:00\" }`";

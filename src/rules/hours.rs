@@ -54,6 +54,45 @@ impl Hours {
     }
 }
 
+/// The minutes of a week by the clock on the wall, from Sunday 00:00 on, some of them marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Week(Vec<bool>);
+
+impl Default for Week {
+    fn default() -> Week {
+        Week(vec![false; 7 * Week::DAY])
+    }
+}
+
+impl Week {
+    /// Minutes.
+    pub const DAY: usize = 24 * 60;
+
+    /// Marks them; all of the week without any.
+    pub fn add(&mut self, hours: Option<&Hours>) {
+        let Some(Hours { days, start, end }) = hours else { return self.0.fill(true) };
+        let (start, end) = (usize::from(*start), usize::from(*end));
+        let length = if start < end { end - start } else { end + Week::DAY - start };
+        for day in (0..7).filter(|day| days[*day]) {
+            (0..length).for_each(|minute| self.0[(day * Week::DAY + start + minute) % (7 * Week::DAY)] = true);
+        }
+    }
+
+    pub fn within(&self, other: &Week) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, other)| !own || *other)
+    }
+
+    /// The first run of minutes that is not marked, from Monday on: its begin, and its end, excluded; a run may go over the
+    /// end of the week.
+    pub fn first_gap(&self) -> Option<(usize, usize)> {
+        let length = self.0.len();
+        let at = |minute: usize| self.0[minute % length];
+        let begin = (Week::DAY..Week::DAY + length).find(|minute| !at(*minute) && at(minute + length - 1))?;
+        let end = (begin..begin + length).find(|minute| at(*minute))?;
+        Some((begin % length, end % length))
+    }
+}
+
 /// `Mon`, `Mon-Fri`, `Sat,Sun`, `Fri-Mon`.
 fn parse_days(text: &str) -> Option<[bool; 7]> {
     let mut days = [false; 7];
@@ -87,6 +126,26 @@ mod tests {
             assert_eq!(minute_of_day(text), minute, "{text}");
         }
         assert_eq!(["Sun", "monday", "SAT", "mo", ""].map(day_named), [Some(0), Some(1), Some(6), None, None]);
+    }
+
+    #[test]
+    fn what_a_week_leaves_open() {
+        let at = |day: usize, hour: usize| day * Week::DAY + hour * 60;
+        for (hours, gap) in [
+            (&["00:00-24:00"][..], None),
+            (&["09:00-17:00", "17:00-09:00"], None),
+            (&["Mon-Fri 09:00-17:00"], Some((at(1, 17), at(2, 9)))),
+            (&["Mon-Fri 00:00-24:00"], Some((at(6, 0), at(1, 0)))),
+            (&["Mon-Sat 00:00-24:00", "Sun 00:00-23:00"], Some((at(0, 23), at(1, 0)))),
+            (&["Mon-Sun 22:00-06:00", "06:00-21:00"], Some((at(1, 21), at(1, 22)))),
+        ] {
+            let mut week = Week::default();
+            hours.iter().for_each(|hours| week.add(Hours::parse(hours).as_ref()));
+            assert_eq!(week.first_gap(), gap, "{hours:?}");
+        }
+        let mut all = Week::default();
+        all.add(None);
+        assert!(Week::default().within(&all) && !all.within(&Week::default()));
     }
 
     #[test]

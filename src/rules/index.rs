@@ -6,7 +6,8 @@
 
 use crate::model::Incident;
 use crate::rules::matcher::{Field, Pattern, Where};
-use std::collections::{BTreeMap, BTreeSet};
+use aho_corasick::AhoCorasick;
+use std::collections::BTreeMap;
 
 /// A bit for each rule.
 pub(super) type Bits = Vec<u64>;
@@ -69,9 +70,17 @@ struct FieldIndex {
     /// The rules that name the field.
     named: Rules,
     exact: BTreeMap<String, Rules>,
-    /// Patterns with a star, by what stands before it: only those are tried whose beginning the value has.
-    globs: BTreeMap<String, Vec<(Pattern, Rules)>>,
-    prefix_lengths: BTreeSet<usize>,
+    globs: Globs,
+}
+
+/// Patterns with a star. Only those are tried whose longest fixed part the value holds, and one look finds all these parts.
+struct Globs {
+    /// Those without a fixed part, such as `*`.
+    always: Vec<(Pattern, Rules)>,
+    /// None where there is no fixed part at all.
+    parts: Option<AhoCorasick>,
+    /// By the number of the fixed part.
+    by_part: Vec<Vec<(Pattern, Rules)>>,
 }
 
 impl Index {
@@ -101,10 +110,15 @@ impl Index {
     /// Those that fail one field at least, and those that fail two.
     pub fn failing(&self, incident: &Incident) -> (Bits, Bits) {
         let (mut once, mut twice, mut met) = (bits(self.rules), bits(self.rules), bits(self.rules));
+        let mut clean = true;
         for index in &self.fields {
-            met.fill(0);
+            if !clean {
+                met.fill(0);
+                clean = true;
+            }
             if let Some(value) = index.field.of(incident) {
                 index.satisfied(value, &mut met);
+                clean = false;
             }
             match &index.named {
                 Rules::Few(list) => {
@@ -130,18 +144,15 @@ impl Index {
 
 impl FieldIndex {
     fn new(field: Field, named: Rules, by_pattern: BTreeMap<&Pattern, Vec<u32>>, rules: usize) -> FieldIndex {
-        let (mut exact, mut globs) = (BTreeMap::new(), BTreeMap::<String, Vec<(Pattern, Rules)>>::new());
-        let mut prefix_lengths = BTreeSet::new();
+        let (mut exact, mut globs) = (BTreeMap::new(), Vec::new());
         for (pattern, list) in by_pattern {
             let list = Rules::new(list, rules);
-            if pattern.is_exact() {
-                exact.insert(pattern.0.clone(), list);
-            } else {
-                prefix_lengths.insert(pattern.prefix().len());
-                globs.entry(pattern.prefix().to_owned()).or_default().push((pattern.clone(), list));
+            match pattern.is_exact() {
+                true => drop(exact.insert(pattern.0.clone(), list)),
+                false => globs.push((pattern.clone(), list)),
             }
         }
-        FieldIndex { field, named, exact, globs, prefix_lengths }
+        FieldIndex { field, named, exact, globs: Globs::new(globs) }
     }
 
     /// Adds the rules that the value satisfies.
@@ -149,11 +160,41 @@ impl FieldIndex {
         if let Some(rules) = self.exact.get(value) {
             rules.add_to(met);
         }
-        // A length inside a character begins no pattern.
-        let prefixes = self.prefix_lengths.iter().filter_map(|length| value.get(..*length));
-        for (pattern, rules) in prefixes.filter_map(|prefix| self.globs.get(prefix)).flatten() {
-            if pattern.fits(value) {
-                rules.add_to(met);
+        self.globs.satisfied(value, met);
+    }
+}
+
+impl Globs {
+    fn new(globs: Vec<(Pattern, Rules)>) -> Globs {
+        let mut by_part: BTreeMap<String, Vec<(Pattern, Rules)>> = BTreeMap::new();
+        for glob in globs {
+            by_part.entry(glob.0.longest_part().to_owned()).or_default().push(glob);
+        }
+        let mut always = by_part.remove("").unwrap_or_default();
+        let (parts, mut by_part): (Vec<String>, Vec<_>) = by_part.into_iter().unzip();
+        let automaton = if parts.is_empty() { None } else { AhoCorasick::new(&parts).ok() };
+        if automaton.is_none() {
+            // Too large to be built: each is tried.
+            always.extend(by_part.drain(..).flatten());
+        }
+        Globs { always, parts: automaton, by_part }
+    }
+
+    fn satisfied(&self, value: &str, met: &mut [u64]) {
+        let mut try_all = |globs: &[(Pattern, Rules)]| {
+            globs.iter().filter(|(pattern, _)| pattern.fits(value)).for_each(|(_, rules)| rules.add_to(met));
+        };
+        try_all(&self.always);
+        let Some(parts) = &self.parts else { return };
+        let mut tried = bits(0);
+        for found in parts.find_overlapping_iter(value) {
+            let part = found.pattern().as_usize();
+            if tried.is_empty() {
+                tried = bits(self.by_part.len());
+            }
+            if !has(&tried, part) {
+                set(&mut tried, part);
+                try_all(&self.by_part[part]);
             }
         }
     }
@@ -163,11 +204,14 @@ impl FieldIndex {
 mod tests {
     use super::*;
     use crate::model::Severity;
-    use crate::rules::dry_run::sample_incident;
+    use crate::rules::samples::sample_incident;
     use proptest::prelude::*;
 
     fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
-        let words = ["critical", "high", "*", "h*", "svc-1", "svc-*", "s*1", "*ü", "ü*", "eu-*", "eu-west", "*-w*st"];
+        let words = [
+            "critical", "high", "*", "**", "h*", "svc-1", "svc-*", "s*1", "*ü", "ü*", "eu-*", "eu-west", "*-w*st", "*u*",
+            "*es*w*",
+        ];
         proptest::collection::vec(proptest::sample::select(words.to_vec()), 1..4)
             .prop_map(|words| words.into_iter().map(|word| Pattern(word.to_owned())).collect())
     }

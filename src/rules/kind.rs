@@ -18,6 +18,8 @@ pub(super) trait Kind: Sized {
     const MAKES: &'static str;
     /// What an array there looks like, for a message.
     const EXAMPLE: &'static str;
+    /// Does it learn from what its closures give for samples?
+    const LEARNS: bool = false;
 
     /// Where the collector keeps those declared.
     fn declared(declarations: &Declarations) -> &RefCell<Vec<Declared<Self>>>;
@@ -36,9 +38,9 @@ pub(super) trait Kind: Sized {
     fn levels(_made: &[Self::Made]) -> &[Level] {
         &[]
     }
-    /// One on which its closures run.
-    fn event(&self) -> RuleEvent {
-        RuleEvent::Triggered
+    /// Those on which its closures run.
+    fn events(&self) -> Vec<RuleEvent> {
+        vec![RuleEvent::Triggered]
     }
     /// What a closure gave; `()` in it is dropped.
     fn made(&self, items: &Array) -> Result<Vec<Self::Made>, String>;

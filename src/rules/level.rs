@@ -9,6 +9,9 @@ use rhai::{Array, Dynamic};
 /// Of one policy, and of one level.
 const MOST_LEVELS: usize = 50;
 const MOST_TARGETS: usize = 100;
+/// Keys of a level and of a target.
+pub(super) const LEVEL: [&str; 3] = ["level", "delay_minutes", "targets"];
+pub(super) const TARGET: [&str; 3] = ["type", "id", "email"];
 const REMEDY: &str = "write `level(15, [team(\"llm\")])` or `#{ delay_minutes: 15, targets: [team(\"llm\")] }`";
 
 /// What a closure gave, or the first thing wrong with it.
@@ -26,14 +29,13 @@ pub(super) fn read_all(items: &Array, place: Place) -> (Vec<Level>, Vec<Finding>
     let mut number = i64::MIN;
     for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_unit()) {
         let path = format!("levels[{index}]");
-        let mut reader =
-            match Reader::of_item("a level", path.clone(), item, place, &["level", "delay_minutes", "targets"], REMEDY) {
-                Ok(reader) => reader,
-                Err(finding) => {
-                    findings.push(finding);
-                    continue;
-                }
-            };
+        let mut reader = match Reader::of_item("a level", path.clone(), item, place, &LEVEL, REMEDY) {
+            Ok(reader) => reader,
+            Err(finding) => {
+                findings.push(finding);
+                continue;
+            }
+        };
         // The seed numbers its levels; what counts is their order, so the two must not differ.
         let given = reader.integer("level", number.saturating_add(1));
         if given <= number {
@@ -51,7 +53,13 @@ pub(super) fn read_all(items: &Array, place: Place) -> (Vec<Level>, Vec<Finding>
             }
             None if level.delay_minutes > 0 => {
                 let message = "the first level fires at once: its delay counts for nothing".to_owned();
-                reader.note(false, false, reader.path_of("delay_minutes"), message, Some("write 0".to_owned()));
+                reader.note(
+                    false,
+                    false,
+                    reader.path_of("delay_minutes"),
+                    message,
+                    Some("write 0, or put a level before it".to_owned()),
+                );
             }
             _ => {}
         }
@@ -112,7 +120,7 @@ fn read_targets(reader: &mut Reader) -> Vec<Target> {
 
 fn read_target(path: String, item: &Dynamic, place: Place) -> Result<(Option<Target>, Vec<Finding>), Finding> {
     const REMEDY: &str = "write `user(\"alice\")`, `schedule(…)`, `team(…)` or `slack_channel(\"#ops\")`";
-    let mut reader = Reader::of_item("a target", path, item, place, &["type", "id", "email"], REMEDY)?;
+    let mut reader = Reader::of_item("a target", path, item, place, &TARGET, REMEDY)?;
     for key in ["type", "id"].into_iter().filter(|key| !reader.has(key)).collect::<Vec<_>>() {
         reader.missing(key, REMEDY);
     }

@@ -3,15 +3,15 @@
 use crate::rules::closure::{Body, Closure, FileFunctions, Made, Ready, Runner};
 use crate::rules::collector::{Collector, KeyPlaces};
 use crate::rules::declaration::{Declared, Makes};
-use crate::rules::diagnostic::{Diagnostic, Place};
+use crate::rules::diagnostic::{self, Diagnostic, Place};
 use crate::rules::kind::Kind;
 use crate::rules::library::Library;
 use crate::rules::meter::{Limits, Meter};
 use crate::rules::{
-    Dependencies, EscalationRule, NotificationRule, People, RemediationRule, RuleSource, beside, dry_run, sandbox, shadow,
-    targets,
+    Dependencies, EscalationRule, NamedSecret, NotificationRule, People, RemediationRule, RuleSource, advice, beside, compile,
+    dry_run, lint, sandbox, services, shadow, targets,
 };
-use rhai::{AST, Engine, FnPtr, LexError, ParseErrorType};
+use rhai::{AST, Engine, FnPtr};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,8 +20,9 @@ use std::rc::Rc;
 /// Bytes of one file; 65,535 lines are the most that the script engine can tell apart.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 const MOST_LINES: usize = 65_535;
-/// The parser looks through all functions of the file at each variable: past these a load takes seconds.
-const SLOW_FUNCTIONS: usize = 5_000;
+/// Operations of the closures of a set on all samples: past them the rest is not tried.
+const MOST_TRIED: u64 = 50_000_000;
+const REPORT: &str = "please report the file: a rule must never do this";
 
 pub(super) struct Loaded {
     pub engine: Engine,
@@ -30,6 +31,7 @@ pub(super) struct Loaded {
     pub rules: Rules,
     pub people: People,
     pub dependencies: Dependencies,
+    pub secrets: Vec<NamedSecret>,
 }
 
 /// Each kind by descending priority, then name.
@@ -50,6 +52,9 @@ struct Loader<'a> {
     people: People,
     /// All that is read of them is sound: a target that is not there is an error of its own.
     people_sound: bool,
+    secrets: Vec<NamedSecret>,
+    /// Operations of the dry runs so far.
+    tried: u64,
 }
 
 pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnostic>) {
@@ -57,15 +62,17 @@ pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnos
     let engine = sandbox::engine(&meter, &collector);
     let mut found = Vec::new();
     let (people, people_sound) = People::load(source, &mut found);
-    let dependencies = Dependencies::load(source, &mut found);
+    let (dependencies, leaves) = Dependencies::load(source, &mut found);
     beside::warn_of_strangers(source, &mut found);
-    let mut loader = Loader { source, limits, engine, meter, collector, found, people, people_sound };
-    let scripts = source.files.iter().filter(|(path, _)| path.ends_with(".rhai"));
+    let (secrets, tried) = (Vec::new(), 0);
+    let mut loader = Loader { source, limits, engine, meter, collector, found, people, people_sound, secrets, tried };
+    // `….d.rhai` tells editors what there is.
+    let scripts = source.files.iter().filter(|(path, _)| path.ends_with(".rhai") && !path.ends_with(".d.rhai"));
     let (libraries, files): (Vec<_>, Vec<_>) = scripts.partition(|(path, _)| path.starts_with("lib/"));
     let mut library = Library::default();
     for (path, text) in libraries {
         if let Some(ast) = loader.compile(path, text) {
-            loader.check_targets(path, &ast);
+            loader.look_through(path, &ast);
             library.add(path, text, ast, &mut loader.found);
         }
     }
@@ -73,66 +80,66 @@ pub(super) fn load(source: &RuleSource, limits: &Limits) -> (Loaded, Vec<Diagnos
     for (path, text) in files {
         if let Some(ast) = loader.compile(path, text) {
             library.check_names(path, text, &ast, &mut loader.found);
-            loader.check_targets(path, &ast);
+            loader.look_through(path, &ast);
             loader.run(path, &library.merged_with(&ast), &library, &mut rules);
         }
     }
     loader.finish(&mut rules.notifications, &library);
     loader.finish(&mut rules.escalations, &library);
     loader.finish(&mut rules.remediations, &library);
-    if !loader.found.iter().any(|finding| finding.error) {
+    if !limits.checked && !loader.found.iter().any(|finding| finding.error) {
         shadow::check(&rules.escalations, &mut loader.found);
         shadow::check(&rules.remediations, &mut loader.found);
         shadow::check_events(&rules, &mut loader.found);
+        services::check(source, &dependencies, &leaves, &rules, &mut loader.found);
     }
-    loader.found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    loader.found.dedup();
-    let Loader { engine, meter, found, people, .. } = loader;
-    (Loaded { engine, meter, library: library.functions, rules, people, dependencies }, found)
+    let Loader { engine, meter, mut found, people, secrets, .. } = loader;
+    diagnostic::put_in_order(&mut found, source);
+    (Loaded { engine, meter, library: library.functions, rules, people, dependencies, secrets }, found)
 }
 
 impl Loader<'_> {
-    fn error(&mut self, file: &str, place: Place, message: String, help: Option<String>) {
-        self.found.push(Diagnostic::error(file, place, message, help));
+    fn error(&mut self, file: &str, place: Place, message: impl Into<String>, help: impl Into<String>) {
+        self.found.push(Diagnostic::error(file, place, message, Some(help.into())));
     }
 
     fn compile(&mut self, path: &str, text: &str) -> Option<AST> {
         if text.len() > MOST_BYTES || text.lines().count() > MOST_LINES || text.lines().any(|line| line.len() > MOST_LINES) {
-            let message = "the file is larger than 8 MiB, has more than 65535 lines, or a line longer than that".to_owned();
-            self.error(path, Place::default(), message, Some("split it into several files".to_owned()));
+            let message = "the file is larger than 8 MiB, has more than 65535 lines, or a line longer than that";
+            self.error(path, Place::default(), message, "split it into several files");
             return None;
         }
-        match catch_unwind(AssertUnwindSafe(|| self.engine.compile(text))) {
-            Ok(Ok(ast)) => {
-                let functions = ast.iter_functions().count();
-                if functions > SLOW_FUNCTIONS {
-                    let message = format!("{functions} closures and functions in one file are slow to load");
-                    let help = Some("split it: a hundred rules a file load many times faster".to_owned());
-                    self.found.push(Diagnostic::warning(path, Place::default(), message, help));
-                }
-                Some(ast)
-            }
+        self.meter.start_file(self.limits, text.len());
+        match catch_unwind(AssertUnwindSafe(|| compile::compile(&self.engine, text))) {
+            Ok(Ok(ast)) => Some(ast),
             Ok(Err(error)) => {
-                let (message, help) = explain_syntax(error.err_type());
+                let (message, help) = advice::of_syntax(error.err_type());
                 self.error(path, error.position().into(), message, help);
                 None
             }
             Err(_) => {
-                self.error(path, Place::default(), "the script engine failed inside while it read this file".to_owned(), None);
+                self.error(path, Place::default(), "the script engine failed inside while it read this file", REPORT);
                 None
             }
         }
     }
 
-    fn check_targets(&mut self, path: &str, ast: &AST) {
+    /// What can be seen of a file without running it.
+    fn look_through(&mut self, path: &str, ast: &AST) {
+        if self.limits.checked {
+            return;
+        }
         if self.people_sound {
             targets::check_calls(path, ast, &self.people, &mut self.found);
         }
+        self.secrets.extend(targets::secrets(path, ast));
+        lint::check(path, ast, &mut self.found);
     }
 
     /// Runs a file, which declares its rules, and makes them ready.
     fn run(&mut self, path: &str, ast: &AST, library: &Library, rules: &mut Rules) {
-        self.meter.start(self.limits.load_operations, self.limits.load_wall);
+        let bytes = self.source.files.get(path).map_or(0, String::len);
+        self.meter.start_file(self.limits, bytes);
         self.collector.loading.set(true);
         let ran = catch_unwind(AssertUnwindSafe(|| self.engine.run_ast(ast)));
         self.collector.loading.set(false);
@@ -140,11 +147,10 @@ impl Loader<'_> {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = sandbox::explain(&error, path, &library.functions, &self.meter);
-                self.error(&error.file, Place { line: error.line, column: error.column }, error.message, None);
+                let help = advice::of_script(&error.message, ast.iter_functions().map(|function| function.name));
+                self.error(&error.file, Place { line: error.line, column: error.column }, error.message, help);
             }
-            Err(_) => {
-                self.error(path, Place::default(), "the script engine failed inside; please report the file".to_owned(), None)
-            }
+            Err(_) => self.error(path, Place::default(), "the script engine failed inside while it ran this file", REPORT),
         }
         let places = KeyPlaces::of(ast);
         let file: Rc<str> = path.into();
@@ -175,7 +181,8 @@ impl Loader<'_> {
             match Closure::new(key, function, functions, place) {
                 Ok(closure) => Some(closure),
                 Err(message) => {
-                    self.found.push(Diagnostic::error(file, place, message, None));
+                    let help = format!("write `{key}: |incident| …` where the rule is declared");
+                    self.found.push(Diagnostic::error(file, place, message, Some(help)));
                     None
                 }
             }
@@ -204,9 +211,16 @@ impl Loader<'_> {
 
     /// A name is of one rule of its kind.
     fn refuse_duplicates<R: Kind>(&mut self, rules: &[Ready<R>]) {
+        /// Of a kind that are told.
+        const MOST_TWICE: usize = 100;
+        let mut twice = 0;
         let mut first: BTreeMap<&str, &Ready<R>> = BTreeMap::new();
         for ready in rules.iter().filter(|ready| !ready.rule.name().is_empty()) {
             let Some(other) = first.insert(ready.rule.name(), ready) else { continue };
+            twice += 1;
+            if twice > MOST_TWICE {
+                return;
+            }
             let message = format!("rule `{}` is declared twice", ready.rule.name());
             let help = format!(
                 "the other is at {}:{}:{}; give each a name of its own",
@@ -217,56 +231,39 @@ impl Loader<'_> {
     }
 
     fn dry_run<R: Kind>(&mut self, rules: &mut [Ready<R>], library: &Library) {
+        if rules.is_empty() || self.limits.checked && !R::LEARNS {
+            return;
+        }
         let compared = Rc::new(RefCell::new(BTreeSet::new()));
-        let engine = sandbox::comparing_engine(&self.meter, &self.collector, &compared);
+        let comparing = (!self.limits.checked).then(|| sandbox::comparing_engine(&self.meter, &self.collector, &compared));
         let runner = Runner {
-            engine: &engine,
+            engine: comparing.as_ref().unwrap_or(&self.engine),
             meter: &self.meter,
             library: &library.functions,
             operations: self.limits.operations,
-            // A busy machine must not make a sound set fail.
-            wall: self.limits.load_wall,
+            wall: self.limits.wall,
             clock: None,
             timings: None,
         };
         for ready in rules {
-            let mut findings = dry_run::run(ready, &runner);
-            findings.iter_mut().for_each(|finding| finding.error = self.limits.refuse_failing);
+            if self.limits.checked && matches!(ready.body.made, Made::Fixed(_)) {
+                continue;
+            }
+            if self.tried > MOST_TRIED {
+                let message = "from here on closures are not tried on sample incidents: those before took too long";
+                let help = "a rule's script looks at one incident: leave out loops over much";
+                self.found.push(Diagnostic::warning(&ready.file, ready.place, message, Some(help.to_owned())));
+                break;
+            }
+            let (mut findings, operations) = dry_run::run(ready, &runner);
+            self.tried += operations;
+            findings.iter_mut().for_each(|finding| finding.error &= self.limits.refuse_failing);
             self.found.extend(findings);
             for place in compared.take() {
                 let Some(file) = library.file_with_comparison(self.source, &ready.file, place) else { continue };
-                let message = "a string is compared with a number: they are never equal, smaller or larger".to_owned();
-                let help = "make a number of the string with `num(…)`, or write the number in quotes".to_owned();
-                self.found.push(Diagnostic::warning(file, place, message, Some(help)));
+                let help = lint::MAKE_A_NUMBER.to_owned();
+                self.found.push(Diagnostic::warning(file, place, lint::STRING_AND_NUMBER, Some(help)));
             }
         }
     }
-}
-
-fn explain_syntax(error: &ParseErrorType) -> (String, Option<String>) {
-    if let ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) = error
-        && sandbox::REFUSED_WORDS.contains(&word.as_str())
-    {
-        let help = match word.as_str() {
-            "this" => "hand the value over as a parameter, and return what is made of it",
-            _ => "a rule computes from the incident and nothing else: it neither prints nor runs texts as code",
-        };
-        return (format!("rules have no `{word}`"), Some(help.to_owned()));
-    }
-    let help = match error {
-        ParseErrorType::Reserved(word) if word == "match" => {
-            Some("the matcher of a rule is called `where`: `match` is a reserved word in Rhai".to_owned())
-        }
-        ParseErrorType::Reserved(word) if ["import", "export"].contains(&word.as_str()) => {
-            Some("functions of files in `lib/` stand in every file without it".to_owned())
-        }
-        ParseErrorType::Reserved(word) => Some(format!("`{word}` is a reserved word in Rhai: write it in quotes, \"{word}\"")),
-        ParseErrorType::VariableUndefined(_) => {
-            Some("a closure sees its parameters and what its file defines above it".to_owned())
-        }
-        ParseErrorType::PropertyExpected => Some("a `}` is missing here or shortly before".to_owned()),
-        ParseErrorType::MissingToken(token, _) => Some(format!("a `{token}` is missing here or shortly before")),
-        _ => None,
-    };
-    (error.to_string(), help)
 }

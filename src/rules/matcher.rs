@@ -56,6 +56,11 @@ impl Pattern {
         self.0.split('*').next().unwrap_or_default()
     }
 
+    /// Of what stands between its stars; empty for `*`.
+    pub fn longest_part(&self) -> &str {
+        self.0.split('*').max_by_key(|part| part.len()).unwrap_or_default()
+    }
+
     pub fn fits(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');
         let (first, last) = (parts.next().unwrap_or_default(), parts.next_back());
@@ -103,6 +108,13 @@ impl Where {
             let is = value.map_or([name, " is missing", ""], |value| [name, " is ", value]);
             Some([&is[..], &[", the rule wants ", wants]].concat().concat())
         })
+    }
+
+    /// Every field that keeps the incident out, in the words of [`Where::miss`].
+    pub fn misses(&self, incident: &Incident, said: &[Said]) -> Vec<String> {
+        let fields = self.fields.iter().zip(said);
+        let alone = fields.map(|(field, said)| (Where { fields: vec![field.clone()] }, std::slice::from_ref(said)));
+        alone.filter_map(|(field, said)| field.miss(incident, said)).collect()
     }
 
     /// What [`Where::miss`] says of each field whatever the incident: made once, for near misses are told often.

@@ -1,9 +1,9 @@
-//! How much a script may use: operations are the semantic limit, wall time a kill switch, sizes a fence for memory.
+//! How much a script may use: operations are the semantic limit, processor time a kill switch, sizes a fence for memory.
 //!
 //! The engine's own counters do not bound this: its operations start again in each callback of `map` or `filter`, one
 //! operation may cost as much as the array it works on, and its size limits are not looked at when a value is put into a
-//! map or array by index. So every step is counted here, and every use of a variable is weighed, refused past a limit, and
-//! charged by its weight.
+//! map or array by index. So every step is counted here, and every use of a variable or of a field of the incident is
+//! weighed, refused past a limit, and charged by its weight: who has copied a few megabytes is out of operations.
 
 use rhai::{Dynamic, FnPtr, ImmutableString};
 use std::cell::Cell;
@@ -11,29 +11,28 @@ use std::cell::Cell;
 /// What the caller allows. The core reads no clock: without one only operations count.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Operations of one `when` or `channels`.
+    /// Operations of one `when`, `channels`, `levels` or `actions`; of a file while it is loaded as many, and some for each of
+    /// its bytes and rules.
     pub operations: u64,
-    /// Operations of one file while it is loaded.
-    pub load_operations: u64,
-    /// Milliseconds of wall time of one `when` or `channels`, where there is a clock.
+    /// Milliseconds of one of them, where there is a clock; of a file as above.
     pub wall: u64,
-    /// Milliseconds of one file while it is loaded.
-    pub load_wall: u64,
     /// Microseconds of any monotonic clock; best the thread's own CPU time, for then a busy machine stops no honest script.
     pub clock: Option<fn() -> u64>,
     /// A closure that fails on a sample incident keeps the set from loading; if not, it is a warning, and the rule fails
     /// open when it comes to it.
     pub refuse_failing: bool,
+    /// This very text was checked before: what it only takes to find something wrong is left out.
+    pub checked: bool,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { operations: 100_000, load_operations: 10_000_000, wall: 50, load_wall: 5_000, clock: None, refuse_failing: true }
+        Limits { operations: 100_000, wall: 40, clock: None, refuse_failing: true, checked: false }
     }
 }
 
-/// Bytes of one string: an alert's 64 KiB fit, twice.
-pub(super) const MAX_STRING: usize = 128 * 1024;
+/// Bytes of one string: an alert's 64 KiB fit, and something before and after.
+pub(super) const MAX_STRING: usize = 80 * 1024;
 /// Elements of an array or map, those of nested ones included.
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 /// Values within values, captured ones included.
@@ -41,13 +40,19 @@ pub(super) const MAX_DEPTH: usize = 32;
 /// Named or captured functions within functions.
 pub(super) const MAX_CALLS: usize = 32;
 pub(super) const MAX_VARIABLES: usize = 1_000;
-/// Of what a variable holds: elements, and a string's bytes by the hundred.
+/// Of what a variable holds: an element weighs one, as do so many bytes of a string.
 const MAX_WEIGHT: usize = MAX_ELEMENTS + MAX_STRING / BYTES_A_UNIT;
-const BYTES_A_UNIT: usize = 128;
+const BYTES_A_UNIT: usize = 16;
 /// So much weight costs one operation.
-const WEIGHT_AN_OPERATION: usize = 8;
+const WEIGHT_AN_OPERATION: usize = 4;
 /// The clock is read once in so many operations.
 const CLOCK_EVERY: u64 = 16;
+
+/// A file declares rules, and may be long: for each rule that it declares, and each KiB of its text.
+const OPERATIONS_A_RULE: u64 = 200;
+const MICROS_A_RULE: u64 = 100;
+const OPERATIONS_A_KIB: u64 = 1_024;
+const MICROS_A_KIB: u64 = 500;
 
 /// Counts what the script that runs now has used. One a rule set: scripts of a thread never run at once.
 pub(super) struct Meter {
@@ -61,7 +66,7 @@ pub(super) struct Meter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     Operations,
-    Wall,
+    Time,
 }
 
 impl Meter {
@@ -79,6 +84,27 @@ impl Meter {
         }
     }
 
+    /// Before a file is read or run. Each token that is read counts for an operation.
+    pub fn start_file(&self, limits: &Limits, bytes: usize) {
+        self.start(limits.operations, limits.wall);
+        self.allow(bytes as u64 / 1_024, OPERATIONS_A_KIB, MICROS_A_KIB);
+    }
+
+    /// The file has declared a rule.
+    pub fn declared(&self) {
+        self.allow(1, OPERATIONS_A_RULE, MICROS_A_RULE);
+    }
+
+    fn allow(&self, times: u64, operations: u64, micros: u64) {
+        self.most.set(self.most.get().saturating_add(times.saturating_mul(operations)));
+        self.deadline.set(self.deadline.get().saturating_add(times.saturating_mul(micros)));
+    }
+
+    /// Operations of the script that ran last, or runs.
+    pub fn used(&self) -> u64 {
+        self.used.get()
+    }
+
     /// One more operation; false ends the script.
     pub fn step(&self) -> bool {
         let used = self.used.get() + 1;
@@ -89,12 +115,12 @@ impl Meter {
             && let Some(clock) = self.clock
             && clock() > self.deadline.get()
         {
-            self.stopped.set(Some(Stop::Wall));
+            self.stopped.set(Some(Stop::Time));
         }
         self.stopped.get().is_none()
     }
 
-    /// Weighs what a variable holds before the script uses it; the error is what to tell.
+    /// Weighs what a variable or field holds before the script uses it; the error is what to tell.
     pub fn weigh(&self, value: &Dynamic) -> Result<(), String> {
         let mut weight = 0;
         weigh(value, 0, &mut weight)?;
@@ -106,7 +132,7 @@ impl Meter {
     pub fn why_stopped(&self) -> Option<String> {
         self.stopped.get().map(|stop| match stop {
             Stop::Operations => format!("stopped after {} operations; a rule's script must be short", self.most.get()),
-            Stop::Wall => "stopped: it ran longer than the time that a rule's script may take".to_owned(),
+            Stop::Time => "stopped: it ran longer than the time that a rule's script may take".to_owned(),
         })
     }
 }
@@ -131,6 +157,7 @@ fn weigh(value: &Dynamic, depth: usize, weight: &mut usize) -> Result<(), String
         array.iter().try_for_each(&mut inner)?;
     } else if let Some(map) = value.read_lock::<rhai::Map>() {
         map.values().try_for_each(&mut inner)?;
+        *weight += map.keys().map(|key| key.len() / BYTES_A_UNIT).sum::<usize>();
     } else if let Some(function) = value.read_lock::<FnPtr>() {
         function.iter_curry().try_for_each(&mut inner)?;
     } else if let Some(bytes) = value.read_lock::<rhai::Blob>() {

@@ -2,16 +2,20 @@
 //!
 //! `load` runs every file once: `notification(…)`, `escalation(…)` and `remediation(…)` (declaration; notification, escalation,
 //! remediation; reader, where_clause, level, remedy) note a rule, its static part goes into an index (table, matcher, index),
-//! its closures are tried on sample incidents (dry_run) and kept (closure). Scripts run in a sandbox that can compute and
-//! nothing else (sandbox, meter), see the incident read-only (view), and name channels and people by constructors
-//! (constructors, channel). Who these people are stands in TOML files beside the rules (people, schedule, dependencies).
+//! its closures are tried on sample incidents (samples, dry_run) and kept (closure). What more can be found wrong is looked
+//! for in lint, shadow, targets, services, schedule_check and listed, and told by diagnostic, span and advice. Scripts run
+//! in a sandbox that can compute and nothing else (sandbox, meter), see the incident read-only (view), and name channels and
+//! people by constructors (constructors, channel). Who these people are stands in TOML files beside the rules (people,
+//! schedule, dependencies).
 //!
 //! Invariant: nothing here reads a clock; the kill switch for a script asks the caller's.
 
+mod advice;
 mod beside;
 mod channel;
 mod closure;
 mod collector;
+mod compile;
 mod constructors;
 mod declaration;
 mod dependencies;
@@ -23,6 +27,8 @@ mod index;
 mod kind;
 mod level;
 mod library;
+mod lint;
+mod listed;
 mod load;
 mod matcher;
 mod meter;
@@ -32,21 +38,29 @@ mod reader;
 mod remediation;
 mod remedy;
 mod rule;
+mod samples;
 mod sandbox;
 mod schedule;
+mod schedule_check;
 mod schedule_file;
+mod services;
 mod shadow;
+mod span;
 mod table;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod view;
 mod where_clause;
 
 pub use channel::wants_resolution;
 pub use dependencies::Dependencies;
-pub use diagnostic::{Diagnostic, ScriptError, render};
+pub use diagnostic::{Diagnostic, ScriptError, render, render_coloured};
+pub use listed::{Listed, untouched};
 pub use meter::Limits;
 pub use people::People;
 pub use rule::{Budget, Condition, Digest, EscalationRule, Matches, NotificationRule, RateLimit, RemediationRule};
+pub use targets::NamedSecret;
 
 use crate::model::{Channel, EventSet, Incident, Level, Remedy, RuleEvent, ServiceContext, Time};
 use closure::Runner;
@@ -76,6 +90,7 @@ pub struct RuleSet {
     engine: rhai::Engine,
     meter: Rc<meter::Meter>,
     library: sandbox::LibraryFunctions,
+    secrets: Vec<NamedSecret>,
     limits: Limits,
     /// Of closures since they were last asked for, in seconds.
     timings: RefCell<Vec<f64>>,
@@ -125,6 +140,7 @@ impl RuleSet {
             engine: loaded.engine,
             meter: loaded.meter,
             library: loaded.library,
+            secrets: loaded.secrets,
             limits: *limits,
             timings: RefCell::default(),
         };
@@ -168,6 +184,11 @@ impl RuleSet {
         &self.dependencies
     }
 
+    /// The secrets that the rule files name literally, one for each place, by file.
+    pub fn secrets(&self) -> &[NamedSecret] {
+        &self.secrets
+    }
+
     /// Where the notification rule is declared, `file:line:column`.
     pub fn place(&self, rule: usize) -> &str {
         self.notifications.place(rule)
@@ -200,6 +221,22 @@ impl RuleSet {
     /// Every remediation rule whose `where` the incident meets (disabled ones included).
     pub fn remediation_matches(&self, incident: &Incident) -> Matches {
         self.remediations.matches(incident)
+    }
+
+    /// Every field of a rule's `where` that keeps the incident out, in words; none where it meets it, or there is no such
+    /// rule. `kind`: the word that declares it.
+    pub fn misses(&self, kind: &str, name: &str, incident: &Incident) -> Vec<String> {
+        let at = |names: &mut dyn Iterator<Item = &str>| names.enumerate().find(|(_, known)| *known == name).map(|(at, _)| at);
+        match kind {
+            "notification" => at(&mut self.notifications().iter().map(|rule| rule.name.as_str()))
+                .map(|rule| self.notifications.misses(rule, incident)),
+            "escalation" => at(&mut self.escalations().iter().map(|rule| rule.name.as_str()))
+                .map(|rule| self.escalations.misses(rule, incident)),
+            "remediation" => at(&mut self.remediations().iter().map(|rule| rule.name.as_str()))
+                .map(|rule| self.remediations.misses(rule, incident)),
+            _ => None,
+        }
+        .unwrap_or_default()
     }
 
     /// The notification rule's `when`; true without one.

@@ -2,7 +2,7 @@
 
 use crate::model::{Channel, EventSet, RuleEvent};
 use crate::rules::channel;
-use crate::rules::collector::Declarations;
+use crate::rules::collector::{Declarations, Refusal};
 use crate::rules::declaration::{Common, Declared, Listed, Makes, array_or_closure};
 use crate::rules::diagnostic::suggest;
 use crate::rules::kind::Kind;
@@ -13,12 +13,17 @@ use std::cell::RefCell;
 
 const REMEDY: &str = "write `channels: [slack(\"#ops\")]` or `channels: |incident| [slack(`#${incident.service_id}`)]`";
 
+/// Keys within keys.
+pub(super) const RATE_LIMIT: [&str; 2] = ["max_per_hour", "max_per_day"];
+pub(super) const DIGEST: [&str; 4] = ["enabled", "interval_minutes", "by", "lead"];
+
 impl Kind for NotificationRule {
     type Made = Channel;
     const WORD: &'static str = "notification";
     const KEYS: &'static [&'static str] =
         &["channels", "on", "after_occurrences", "repeat_minutes", "rate_limit", "digest", "send_on_resolve"];
     const MAKES: &'static str = "channels";
+    const LEARNS: bool = true;
     const EXAMPLE: &'static str = "`[]` tells nobody, `[slack(\"#ops\")]` one channel";
 
     fn declared(declarations: &Declarations) -> &RefCell<Vec<Declared<NotificationRule>>> {
@@ -27,6 +32,8 @@ impl Kind for NotificationRule {
 
     fn read(reader: &mut Reader, common: Common) -> (NotificationRule, Common, Option<Makes<Channel>>) {
         let channels = read_channels(reader);
+        let on = read_events(reader);
+        warn_of_idle_waits(reader, on);
         let (after_occurrences, repeat_minutes) = (reader.positive("after_occurrences"), reader.positive("repeat_minutes"));
         let fixed_wants = matches!(&channels, Some(Makes::Fixed(fixed)) if channel::wants_resolution(fixed));
         let rule = NotificationRule {
@@ -34,7 +41,7 @@ impl Kind for NotificationRule {
             priority: common.priority,
             enabled: common.enabled,
             description: common.description.clone(),
-            on: read_events(reader),
+            on,
             after_occurrences,
             repeat_minutes,
             send_on_resolve: reader.flag("send_on_resolve", false) || fixed_wants,
@@ -56,8 +63,10 @@ impl Kind for NotificationRule {
         self.enabled
     }
 
-    fn event(&self) -> RuleEvent {
-        RuleEvent::LISTENABLE.into_iter().find(|event| self.on.has(*event)).unwrap_or(RuleEvent::Triggered)
+    fn events(&self) -> Vec<RuleEvent> {
+        let listed = RuleEvent::LISTENABLE.into_iter();
+        let listed = listed.filter(|event| self.on.has(*event) || self.send_on_resolve && *event == RuleEvent::Resolved);
+        listed.chain(self.repeat_minutes.map(|_| RuleEvent::Reminder)).collect()
     }
 
     fn made(&self, items: &Array) -> Result<Vec<Channel>, String> {
@@ -86,9 +95,9 @@ fn read_channels(reader: &mut Reader) -> Option<Makes<Channel>> {
                 }
                 channels.push(channel);
             }
-            Err(message) => {
+            Err(Refusal { message, help }) => {
                 sound = false;
-                reader.note(true, false, path, message, None);
+                reader.note(true, false, path, message, Some(help));
             }
         }
     }
@@ -119,19 +128,41 @@ fn read_events(reader: &mut Reader) -> EventSet {
     events
 }
 
+/// Keys that count for nothing with these events.
+fn warn_of_idle_waits(reader: &mut Reader, on: EventSet) {
+    const REMEDY: &str = "list `triggered` in `on` too, or take it out";
+    if on.is_empty() {
+        return;
+    }
+    if reader.has("repeat_minutes") && !on.has(RuleEvent::Triggered) {
+        let message = "`repeat_minutes` has no effect: only what acted on `triggered` is repeated".to_owned();
+        reader.warning("repeat_minutes", message, REMEDY);
+    }
+    if reader.has("after_occurrences") && on == EventSet::EMPTY.with(RuleEvent::Resolved) {
+        let message = "`after_occurrences` has no effect: on `resolved` a rule always acts".to_owned();
+        reader.warning("after_occurrences", message, REMEDY);
+    }
+}
+
 fn read_rate_limit(reader: &mut Reader) -> Option<RateLimit> {
-    let mut inner = reader.inner("rate_limit", &["max_per_hour", "max_per_day"])?;
+    let mut inner = reader.inner("rate_limit", &RATE_LIMIT)?;
     let (named_hour, named_day) = (inner.has("max_per_hour"), inner.has("max_per_day"));
     let limit = RateLimit { max_per_hour: inner.positive("max_per_hour"), max_per_day: inner.positive("max_per_day") };
     if !named_hour && !named_day {
         inner.missing("max_per_hour", "write `rate_limit: #{ max_per_hour: 60 }`, with `max_per_day` or in its place");
+    }
+    if let (Some(hour), Some(day)) = (limit.max_per_hour, limit.max_per_day)
+        && hour >= day
+    {
+        let message = format!("`max_per_hour` has no effect: {hour} an hour is never reached with {day} a day");
+        inner.warning("max_per_hour", message, "make it smaller than `max_per_day`, or take it out");
     }
     reader.close(inner);
     Some(limit)
 }
 
 fn read_digest(reader: &mut Reader) -> Option<Digest> {
-    let mut inner = reader.inner("digest", &["enabled", "interval_minutes", "by", "lead"])?;
+    let mut inner = reader.inner("digest", &DIGEST)?;
     let enabled = inner.flag("enabled", true);
     if !inner.has("interval_minutes") {
         inner.missing("interval_minutes", "write `digest: #{ interval_minutes: 15 }`");

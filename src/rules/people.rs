@@ -48,6 +48,17 @@ impl People {
         self.schedules.get(schedule).and_then(|schedule| schedule.on_call(at)).into_iter().collect()
     }
 
+    /// The first team, by name, that has the user as a member.
+    pub fn team_of(&self, user: &str) -> Option<&str> {
+        self.teams.iter().find(|(_, members)| members.iter().any(|member| member == user)).map(|(team, _)| team.as_str())
+    }
+
+    /// The first user, by id, with that e-mail address, phone number or Slack id.
+    pub fn user_at(&self, address: &str) -> Option<&str> {
+        let has = |user: &User| [&user.email, &user.phone, &user.slack].into_iter().flatten().any(|own| own == address);
+        self.users.iter().find(|(_, user)| has(user)).map(|(id, _)| id.as_str())
+    }
+
     /// `email` of the target goes before the one of the file, and does for a user without one.
     fn user(&self, id: &str, email: Option<&String>) -> Option<Person> {
         let user = self.users.get(id).cloned();

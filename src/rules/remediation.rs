@@ -17,6 +17,11 @@ const REMEDY: &str = "write `actions: [rollback()]` or `actions: |incident| [res
 const VERIFY_MINUTES: u64 = 5;
 const MOST_CONDITIONS: usize = 50;
 
+/// Keys within keys.
+pub(super) const TRIGGER: [&str; 3] = ["alert_name", "category", "severity"];
+pub(super) const CONDITION: [&str; 4] = ["type", "within_minutes", "metric", "value"];
+pub(super) const BUDGET: [&str; 2] = ["max_per_hour", "max_per_service_per_hour"];
+
 impl Kind for RemediationRule {
     type Made = Remedy;
     const WORD: &'static str = "remediation";
@@ -40,7 +45,7 @@ impl Kind for RemediationRule {
     }
 
     fn read(reader: &mut Reader, mut common: Common) -> (RemediationRule, Common, Option<Makes<Remedy>>) {
-        if let Some(mut trigger) = reader.inner("trigger", &["alert_name", "category", "severity"]) {
+        if let Some(mut trigger) = reader.inner("trigger", &TRIGGER) {
             for (key, field) in [("alert_name", Field::Title), ("category", Field::Category), ("severity", Field::Severity)] {
                 where_clause::read_beside(&mut trigger, key, field, &mut common.matcher);
             }
@@ -139,8 +144,7 @@ fn read_conditions(reader: &mut Reader) -> Vec<Condition> {
     let mut conditions = Vec::new();
     for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_unit()) {
         let path = format!("conditions[{index}]");
-        let known = ["type", "within_minutes", "metric", "value"];
-        match Reader::of_item("a condition", path, item, reader.place(), &known, REMEDY) {
+        match Reader::of_item("a condition", path, item, reader.place(), &CONDITION, REMEDY) {
             Ok(mut inner) => {
                 conditions.extend(read_condition(&mut inner));
                 reader.close(inner);
@@ -196,7 +200,7 @@ fn number(value: &Dynamic) -> Option<f64> {
 }
 
 fn read_budget(reader: &mut Reader) -> Option<Budget> {
-    let mut inner = reader.inner("budget", &["max_per_hour", "max_per_service_per_hour"])?;
+    let mut inner = reader.inner("budget", &BUDGET)?;
     if !inner.has("max_per_hour") && !inner.has("max_per_service_per_hour") {
         inner.missing("max_per_hour", "write `budget: #{ max_per_hour: 10 }`, with `max_per_service_per_hour` or in its place");
     }
@@ -204,6 +208,12 @@ fn read_budget(reader: &mut Reader) -> Option<Budget> {
         max_per_hour: inner.positive("max_per_hour"),
         max_per_service_per_hour: inner.positive("max_per_service_per_hour"),
     };
+    if let (Some(all), Some(service)) = (budget.max_per_hour, budget.max_per_service_per_hour)
+        && service >= all
+    {
+        let message = format!("`max_per_service_per_hour` has no effect: {service} is not less than the {all} of all services");
+        inner.warning("max_per_service_per_hour", message, "make it smaller than `max_per_hour`, or take it out");
+    }
     reader.close(inner);
     Some(budget)
 }

@@ -12,7 +12,7 @@ const MOST_ACTIONS: usize = 20;
 const REMEDY: &str = "write `rollback()`, `scale_up(\"+2\")` or `#{ type: \"restart\", target: \"chat\" }`";
 
 /// Each type with what it needs beside `target`, which all may have.
-const TYPES: [(&str, &[&str]); 6] = [
+pub(super) const TYPES: [(&str, &[&str]); 6] = [
     ("rollback", &[]),
     ("scale_up", &["replicas"]),
     ("restart", &[]),

@@ -8,7 +8,9 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
     LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, ImmutableString, NativeCallContext, OptimizationLevel, Position};
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FLOAT, INT, ImmutableString, LexError, NativeCallContext, OptimizationLevel, Position, Token,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -22,6 +24,9 @@ const REFUSED: [(&str, &str); 3] = [
 
 /// `this` reaches values past the weighing of variables; the others reach past the rule.
 pub(super) const REFUSED_WORDS: [&str; 4] = ["eval", "print", "debug", "this"];
+
+/// Of a text whose reading is ended.
+const TOO_LONG: &str = "this file takes too long to read";
 
 /// An engine that can compute, and nothing else: no clock, file, network, module, sleep, eval or print.
 pub(super) fn engine(meter: &Rc<Meter>, collector: &Rc<Collector>) -> Engine {
@@ -47,7 +52,14 @@ pub(super) fn engine(meter: &Rc<Meter>, collector: &Rc<Collector>) -> Engine {
     engine.set_strict_variables(true);
     let steps = meter.clone();
     engine.on_progress(move |_| if steps.step() { None } else { Some(Dynamic::UNIT) });
+    let tokens = meter.clone();
     let scales = meter.clone();
+    // Reading a text takes time too, and nothing else could end it.
+    #[allow(deprecated)]
+    engine.on_parse_token(move |token, _, _| match tokens.step() {
+        true => token,
+        false => Token::LexError(Box::new(LexError::Runtime(TOO_LONG.to_owned()))),
+    });
     // Its only deprecation is that its interface may still change; nothing else sees every value in time.
     #[allow(deprecated)]
     engine.on_var(move |name, _, context| match context.scope().get(name) {
@@ -55,9 +67,9 @@ pub(super) fn engine(meter: &Rc<Meter>, collector: &Rc<Collector>) -> Engine {
         None => Ok(None),
     });
     register_functions(&mut engine);
-    view::register(&mut engine);
+    view::register(&mut engine, meter);
     constructors::register(&mut engine, collector);
-    declaration::register(&mut engine, collector);
+    declaration::register(&mut engine, collector, meter);
     engine
 }
 

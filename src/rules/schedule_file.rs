@@ -5,11 +5,14 @@ use crate::rules::beside::{Part, Span};
 use crate::rules::escalation::no_zone;
 use crate::rules::hours::{Hours, day_named, minute_of_day};
 use crate::rules::schedule::{LEAST_MINUTES, Layer, Override, Rotation, Schedule};
+use crate::rules::schedule_check;
 use jiff::civil::{Date, DateTime, date};
 use jiff::{Span as Length, Timestamp};
 use std::collections::BTreeMap;
 
 const MOST_SCHEDULES: usize = 10_000;
+/// Looked at for gaps and overlaps.
+const MOST_CHECKED: usize = 500;
 const MOST_LAYERS: usize = 50;
 const MOST_USERS: usize = 1_000;
 const MOST_OVERRIDES: usize = 1_000;
@@ -22,17 +25,23 @@ const HANDOFF: &str = "write for example `handoff = \"09:00\"`, or with its day 
 pub(super) fn read(root: &Part<'_>, check: impl Fn(&Part<'_>, &str, Span)) -> BTreeMap<String, Schedule> {
     root.know(&["schedules"]);
     let mut schedules = BTreeMap::new();
-    for (id, part) in root.named("schedules", MOST_SCHEDULES) {
+    for (number, (id, part)) in root.named("schedules", MOST_SCHEDULES).into_iter().enumerate() {
         part.know(&["zone", "layers", "overrides"]);
         let zone = read_zone(&part);
         if !part.has("layers") {
             part.missing("layers", &format!("add `[[schedules.{id}.layers]]` with `users`"));
         }
         let layers = part.list("layers", MOST_LAYERS);
-        let layers = layers.iter().filter_map(|layer| read_layer(layer, &zone, &check)).collect();
+        let (layers, at_layers): (Vec<Layer>, Vec<Span>) =
+            layers.iter().filter_map(|layer| Some((read_layer(layer, &zone, &check)?, layer.span()))).unzip();
         let overrides = part.list("overrides", MOST_OVERRIDES);
-        let overrides = overrides.iter().filter_map(|over| read_override(over, &zone, &check)).collect();
-        schedules.insert(id.to_owned(), Schedule { zone, layers, overrides });
+        let (overrides, at_overrides): (Vec<Override>, Vec<Span>) =
+            overrides.iter().filter_map(|over| Some((read_override(over, &zone, &check)?, over.span()))).unzip();
+        let schedule = Schedule { zone, layers, overrides };
+        if number < MOST_CHECKED {
+            schedule_check::check(&part, &schedule, &at_layers, &at_overrides);
+        }
+        schedules.insert(id.to_owned(), schedule);
     }
     schedules
 }

@@ -19,19 +19,52 @@ pub(super) fn check<R: Kind>(rules: &[Ready<R>], found: &mut Vec<Diagnostic>) {
         if pairs > MOST_PAIRS {
             return;
         }
-        if let Some(taker) = takers.iter().find(|taker| covers(&taker.matcher, &ready.matcher)) {
-            let (name, other) = (ready.rule.name(), taker.rule.name());
-            let message = format!("rule `{name}` never acts: `{other}` goes before it and takes all that it matches");
-            let help = format!(
-                "the other is at {}:{}:{}; give this one a higher `priority`, or narrow the other's `where`",
-                taker.file, taker.place.line, taker.place.column
-            );
+        if let Some(before) = taken_by(&ready.matcher, &takers) {
+            let names: Vec<String> = before.iter().map(|taker| format!("`{}`", taker.rule.name())).collect();
+            let names = listed(&names.iter().map(String::as_str).collect::<Vec<_>>(), "and");
+            let places = before.iter().map(|taker| format!("{}:{}:{}", taker.file, taker.place.line, taker.place.column));
+            let places = places.collect::<Vec<_>>().join(", ");
+            let (name, one) = (ready.rule.name(), before.len() == 1);
+            let (go, other) =
+                if one { ("goes before it and takes", "the other is") } else { ("go before it and take", "the others are") };
+            let message = format!("rule `{name}` never acts: {names} {go} all that it matches");
+            let help = format!("{other} at {places}; give this one a higher `priority`, or narrow what goes before it");
             found.push(Diagnostic::warning(&ready.file, ready.place, message, Some(help)));
         }
         if ready.rule.takes_all() && ready.body.when.is_none() && matches!(ready.body.made, Made::Fixed(_)) {
             takers.push(ready);
         }
     }
+}
+
+/// Those of the rules before it that leave it nothing: one alone, or several with a severity or environment each.
+fn taken_by<'a, R: Kind>(matcher: &Where, takers: &[&'a Ready<R>]) -> Option<Vec<&'a Ready<R>>> {
+    let mut left = cells(matcher);
+    let mut by = Vec::new();
+    for taker in takers.iter().filter(|taker| covers_the_rest(&taker.matcher, matcher)) {
+        let takes = cells(&taker.matcher);
+        if takes & cells(matcher) == cells(matcher) {
+            return Some(vec![taker]);
+        }
+        if takes & left != 0 {
+            by.push(*taker);
+            left &= !takes;
+        }
+    }
+    (left == 0 && !by.is_empty()).then_some(by)
+}
+
+/// A bit for each severity in each environment that it admits.
+fn cells(matcher: &Where) -> u32 {
+    let mut cells = 0;
+    for (row, severity) in Severity::ALL.iter().enumerate() {
+        for (column, environment) in Environment::ALL.iter().enumerate() {
+            let admits =
+                matcher.admits(&Field::Severity, severity.name()) && matcher.admits(&Field::Environment, environment.name());
+            cells |= u32::from(admits) << (row * Environment::ALL.len() + column);
+        }
+    }
+    cells
 }
 
 /// Notification rules that listen only to what no rule of the set can bring about.
@@ -59,22 +92,14 @@ pub(super) fn check_events(rules: &Rules, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Does the one match whatever the other matches? False where it cannot be told.
-fn covers(wide: &Where, narrow: &Where) -> bool {
-    wide.fields.iter().all(|(field, patterns)| {
-        let narrow = narrow.patterns(field);
-        let of_words = |words: &[&str]| {
-            let admitted = words.iter().filter(|word| narrow.is_none_or(|narrow| narrow.iter().any(|one| one.fits(word))));
-            admitted.clone().all(|word| patterns.iter().any(|one| one.fits(word)))
-        };
-        match (field, narrow) {
-            (Field::Severity, _) => of_words(&Severity::ALL.map(|severity| severity.name())),
-            (Field::Environment, _) => of_words(&Environment::ALL.map(|environment| environment.name())),
-            (_, Some(narrow)) => narrow.iter().all(|narrow| patterns.iter().any(|wide| includes(wide, narrow))),
-            // A label may be missing.
-            (Field::Label(_), None) => false,
-            (_, None) => patterns.iter().any(|wide| wide.0 == "*"),
-        }
+/// Severity and environment apart: does the one match whatever the other matches? False where it cannot be told.
+fn covers_the_rest(wide: &Where, narrow: &Where) -> bool {
+    wide.fields.iter().all(|(field, patterns)| match (field, narrow.patterns(field)) {
+        (Field::Severity | Field::Environment, _) => true,
+        (_, Some(narrow)) => narrow.iter().all(|narrow| patterns.iter().any(|wide| includes(wide, narrow))),
+        // A label may be missing.
+        (Field::Label(_), None) => false,
+        (_, None) => patterns.iter().any(|wide| wide.0 == "*"),
     })
 }
 
@@ -112,7 +137,8 @@ mod tests {
             (matcher(&[(region(), &["*"])]), matcher(&[]), false),
             (matcher(&[(region(), &["*"])]), matcher(&[(region(), &["eu"])]), true),
         ] {
-            assert_eq!(covers(&wide, &narrow), covered, "{wide:?} {narrow:?}");
+            let covers = covers_the_rest(&wide, &narrow) && cells(&narrow) & !cells(&wide) == 0;
+            assert_eq!(covers, covered, "{wide:?} {narrow:?}");
         }
     }
 }

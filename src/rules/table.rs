@@ -81,6 +81,11 @@ impl<R: Kind + Clone> Table<R> {
         }
     }
 
+    /// Every field of the rule's `where` that keeps the incident out, in words.
+    pub fn misses(&self, rule: usize, incident: &Incident) -> Vec<String> {
+        self.matchers.get(rule).map_or_else(Vec::new, |(matcher, said)| matcher.misses(incident, said))
+    }
+
     /// True without one.
     pub fn when(
         &self,

@@ -1,4 +1,4 @@
-//! Finds the targets that stand in rule files literally and that no file of people knows.
+//! Finds the targets and secrets that stand in rule files literally, and which targets no file of people knows.
 
 use crate::model::{Level, TargetKind};
 use crate::rules::collector::KeyPlaces;
@@ -6,8 +6,42 @@ use crate::rules::diagnostic::{Diagnostic, Place};
 use crate::rules::people::People;
 use rhai::{AST, ASTNode, Expr, Stmt};
 
+/// A secret that a rule names with `secret("NAME")`, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedSecret {
+    pub name: String,
+    pub file: String,
+    /// From 1, as the column in characters.
+    pub line: usize,
+    pub column: usize,
+}
+
 /// `user("alice")` and the like, wherever in the file: in closures and functions too.
 pub(super) fn check_calls(file: &str, ast: &AST, people: &People, found: &mut Vec<Diagnostic>) {
+    each_call_with_a_text(ast, &mut |name, text, place| {
+        // An id without a word is refused by the call itself.
+        if let Some(kind) = TargetKind::named(name)
+            && !text.trim().is_empty()
+            && let Some((message, help)) = people.unresolved(kind, text)
+        {
+            found.push(Diagnostic::error(file, place, message, Some(help)));
+        }
+    });
+}
+
+pub(super) fn secrets(file: &str, ast: &AST) -> Vec<NamedSecret> {
+    let mut secrets = Vec::new();
+    each_call_with_a_text(ast, &mut |name, text, place| {
+        if name == "secret" {
+            let (name, file) = (text.to_owned(), file.to_owned());
+            secrets.push(NamedSecret { name, file, line: place.line, column: place.column });
+        }
+    });
+    secrets
+}
+
+/// Handed the function's name, its one argument and the place of the call.
+fn each_call_with_a_text(ast: &AST, on_call: &mut dyn FnMut(&str, &str, Place)) {
     ast.walk(&mut |path: &[ASTNode]| {
         let call = match path.last() {
             Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => Some((call, position)),
@@ -15,13 +49,9 @@ pub(super) fn check_calls(file: &str, ast: &AST, people: &People, found: &mut Ve
             _ => None,
         };
         if let Some((call, position)) = call
-            && let Some(kind) = TargetKind::named(&call.name)
-            && let [Expr::StringConstant(id, _)] = &*call.args
-            // An id without a word is refused by the call itself.
-            && !id.trim().is_empty()
-            && let Some((message, help)) = people.unresolved(kind, id)
+            && let [Expr::StringConstant(text, _)] = &*call.args
         {
-            found.push(Diagnostic::error(file, Place::from(*position), message, Some(help)));
+            on_call(&call.name, text, Place::from(*position));
         }
         true
     });

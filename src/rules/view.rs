@@ -6,22 +6,36 @@
 use crate::model::{Change, Incident, Metadata, RuleEvent, ServiceContext, Time, time};
 use crate::rules::Context;
 use crate::rules::channel::described;
+use crate::rules::meter::Meter;
 use crate::rules::sandbox::failure;
-use rhai::{Dynamic, Engine, FLOAT, INT, Map};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Map};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// An incident; on a dry run every label that is asked for is there (`all_labels`).
+/// An incident.
 #[derive(Clone)]
 pub(super) struct View {
     pub incident: Arc<Incident>,
+    /// On a dry run: what stands where a sample has nothing.
+    pub sample: Option<Rc<Sample>>,
+}
+
+/// What a sample of the dry run has beyond its incident.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// Every label that is asked for is there.
     pub all_labels: bool,
+    /// So is all metadata, with this value.
+    pub metadata: Dynamic,
+    /// A closure asked for metadata that the incident has not.
+    pub asked: Cell<bool>,
 }
 
 impl View {
     pub fn of(incident: &Arc<Incident>) -> View {
-        View { incident: incident.clone(), all_labels: false }
+        View { incident: incident.clone(), sample: None }
     }
 }
 
@@ -50,6 +64,7 @@ impl ContextView {
     }
 }
 
+pub(super) const CONTEXT_FIELDS: [&str; 2] = ["now", "event"];
 pub(super) const CONTEXT_FUNCTIONS: [&str; 4] = ["recent_deployment", "measurement", "attempts", "open_incidents"];
 
 /// A type of its own, for a map would swallow writes.
@@ -96,14 +111,18 @@ pub(super) const FIELDS: [&str; 34] = [
     "last_alert",
 ];
 
-pub(super) fn register(engine: &mut Engine) {
+/// What is read of an incident is new each time: it is weighed, as a variable is.
+pub(super) fn register(engine: &mut Engine, meter: &Rc<Meter>) {
     engine.register_type_with_name::<View>("Incident");
     macro_rules! fields {
         ($($name:ident => |$incident:ident| $value:expr;)*) => {
-            $(engine.register_get(stringify!($name), |view: &mut View| -> Dynamic {
-                let $incident = &*view.incident;
-                $value
-            });)*
+            $({
+                let meter = meter.clone();
+                engine.register_get(stringify!($name), move |view: &mut View| -> Read {
+                    let $incident = &*view.incident;
+                    weighed(&meter, $value)
+                });
+            })*
         };
     }
     fields! {
@@ -157,9 +176,15 @@ pub(super) fn register(engine: &mut Engine) {
     }
     engine.register_get("labels", |view: &mut View| LabelsView(view.clone()));
     engine.register_get("metadata", |view: &mut View| MetadataView(view.clone()));
-    register_maps(engine);
+    register_maps(engine, meter);
     register_moment(engine);
     register_context(engine);
+}
+
+type Read = Result<Dynamic, Box<EvalAltResult>>;
+
+fn weighed(meter: &Meter, value: Dynamic) -> Read {
+    meter.weigh(&value).map(|()| value).map_err(failure)
 }
 
 fn register_context(engine: &mut Engine) {
@@ -183,15 +208,17 @@ fn register_context(engine: &mut Engine) {
     });
 }
 
-fn register_maps(engine: &mut Engine) {
+fn register_maps(engine: &mut Engine, meter: &Rc<Meter>) {
     engine.register_type_with_name::<LabelsView>("Labels");
-    engine.register_indexer_get(|labels: &mut LabelsView, name: &str| labels.get(name));
+    let scales = meter.clone();
+    engine.register_indexer_get(move |labels: &mut LabelsView, name: &str| weighed(&scales, labels.get(name)));
     engine.register_fn("contains", |labels: &mut LabelsView, name: &str| !labels.get(name).is_unit());
     engine.register_fn("keys", |labels: &mut LabelsView| list(labels.0.incident.labels.iter().map(|(name, _)| name.into())));
     engine.register_fn("len", |labels: &mut LabelsView| labels.0.incident.labels.len() as INT);
 
     engine.register_type_with_name::<MetadataView>("Metadata");
-    engine.register_indexer_get(|metadata: &mut MetadataView, name: &str| metadata.get(name));
+    let scales = meter.clone();
+    engine.register_indexer_get(move |metadata: &mut MetadataView, name: &str| weighed(&scales, metadata.get(name)));
     engine.register_fn("contains", |metadata: &mut MetadataView, name: &str| !metadata.get(name).is_unit());
     engine.register_fn("keys", |metadata: &mut MetadataView| {
         list(metadata.0.incident.metadata.0.keys().map(|name| name.as_str().into()))
@@ -222,7 +249,7 @@ impl LabelsView {
     fn get(&self, name: &str) -> Dynamic {
         match self.0.incident.labels.get(name) {
             Some(label) => label.into(),
-            None if self.0.all_labels => "sample".into(),
+            None if self.0.sample.as_ref().is_some_and(|sample| sample.all_labels) => "sample".into(),
             None => Dynamic::UNIT,
         }
     }
@@ -230,7 +257,13 @@ impl LabelsView {
 
 impl MetadataView {
     fn get(&self, name: &str) -> Dynamic {
-        self.0.incident.metadata.0.get(name).map_or(Dynamic::UNIT, value)
+        if let Some(found) = self.0.incident.metadata.0.get(name) {
+            return value(found);
+        }
+        self.0.sample.as_ref().map_or(Dynamic::UNIT, |sample| {
+            sample.asked.set(true);
+            sample.metadata.clone()
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::rules::diagnostic::{listed, suggest};
 use crate::rules::matcher::{Field, Pattern, Where};
 use crate::rules::reader::Reader;
 
-const KEYS: [&str; 6] = ["severity", "category", "service_id", "environment", "title", "labels"];
+pub(super) const KEYS: [&str; 6] = ["severity", "category", "service_id", "environment", "title", "labels"];
 /// Of one field. A list that long belongs into a label of its own.
 const MOST_PATTERNS: usize = 5_000;
 

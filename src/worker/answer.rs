@@ -6,7 +6,7 @@
 use crate::codec::{self, REPLY_TO, REQUEST_ID, Reply};
 use crate::engine::Outcome;
 use crate::kafka::Headers;
-use crate::model::{AlertOutcome, Incident, IncidentId, Output};
+use crate::model::{AlertOutcome, Incident, IncidentId, Output, Silence};
 use crate::worker::Settings;
 use crate::worker::lane::Lane;
 use std::sync::Arc;
@@ -59,6 +59,14 @@ struct Last {
     outcome: &'static str,
     id: Option<IncidentId>,
     incident: Option<Arc<Incident>>,
+    occurrence_count: Option<u64>,
+    silence: Option<Silence>,
+}
+
+impl Last {
+    fn of(status: u16, outcome: &'static str) -> Last {
+        Last { status, outcome, id: None, incident: None, occurrence_count: None, silence: None }
+    }
 }
 
 struct Error {
@@ -74,23 +82,30 @@ impl Answer {
         self.error.get_or_insert_with(|| Error { status, outcome, reason: reason.to_owned(), incident });
     }
 
-    /// A part was taken; `said`: what the shard made of it.
-    pub fn taken(&mut self, outcome: &Outcome, said: &[Output]) {
+    /// A part was taken; `said`: what the shard made of it; `count`: how often an incident of it has occurred.
+    pub fn taken(&mut self, outcome: &Outcome, said: &[Output], count: impl Fn(IncidentId) -> Option<u64>) {
         self.last = match outcome {
             Outcome::Alert { outcome, incident } => {
                 let status = if *outcome == AlertOutcome::Created { 201 } else { 200 };
                 let shown = incident.and_then(|id| shown(id, said));
-                Some(Last { status, outcome: outcome.name(), id: *incident, incident: shown })
+                let occurrence_count = incident.and_then(count);
+                Some(Last { id: *incident, incident: shown, occurrence_count, ..Last::of(status, outcome.name()) })
             }
-            Outcome::Done(incident) => Some(Last { status: 200, outcome: "done", id: None, incident: incident.clone() }),
-            Outcome::Ignored => Some(Last { status: 200, outcome: "ignored", id: None, incident: None }),
+            Outcome::Done(incident) => {
+                let silence = said.iter().rev().find_map(|output| match output {
+                    Output::Silence(silence) => Some(silence.clone()),
+                    _ => None,
+                });
+                Some(Last { incident: incident.clone(), silence, ..Last::of(200, "done") })
+            }
+            Outcome::Ignored => Some(Last::of(200, "ignored")),
             Outcome::Refused(_) => return,
         };
     }
 
     /// A part of a body was sent to its home, or told of no alert.
     pub fn passed(&mut self, outcome: AlertOutcome) {
-        self.last = Some(Last { status: 200, outcome: outcome.name(), id: None, incident: None });
+        self.last = Some(Last::of(200, outcome.name()));
     }
 }
 
@@ -110,12 +125,18 @@ impl Lane {
                 status: error.status,
                 outcome: error.outcome,
                 incident_id: error.incident,
-                incident: None,
                 reason: Some(&error.reason),
+                ..Reply::default()
             },
-            Answer { error: None, last: Some(Last { status, outcome, id, incident }) } => {
-                Reply { status: *status, outcome, incident_id: *id, incident: incident.as_deref(), reason: None }
-            }
+            Answer { error: None, last: Some(last) } => Reply {
+                status: last.status,
+                outcome: last.outcome,
+                incident_id: last.id,
+                incident: last.incident.as_deref(),
+                occurrence_count: last.occurrence_count,
+                silence: last.silence.as_ref(),
+                reason: None,
+            },
             // It was forwarded whole: its home answers.
             Answer { error: None, last: None } => return,
         };
@@ -162,12 +183,12 @@ mod tests {
     fn the_first_error_counts_or_else_the_last_outcome() {
         let mut answer = Answer::default();
         let outcome = |outcome| Outcome::Alert { outcome, incident: None };
-        answer.taken(&outcome(AlertOutcome::Created), &[]);
-        answer.taken(&outcome(AlertOutcome::Merged), &[]);
+        answer.taken(&outcome(AlertOutcome::Created), &[], |_| None);
+        answer.taken(&outcome(AlertOutcome::Merged), &[], |_| None);
         assert_eq!(answer.last.as_ref().map(|last| (last.status, last.outcome)), Some((200, "merged")));
         answer.refused(422, "rejected", "title: missing", None);
         answer.refused(404, "refused", "later", None);
-        answer.taken(&outcome(AlertOutcome::Created), &[]);
+        answer.taken(&outcome(AlertOutcome::Created), &[], |_| None);
         assert_eq!(answer.error.map(|error| (error.status, error.reason)), Some((422, "title: missing".to_owned())));
     }
 }

@@ -103,7 +103,7 @@ impl Lane {
                 {
                     let outcome = shard.process(moment.now, Input::Alert(alert), &mut self.said);
                     if request.is_some() {
-                        answer.taken(&outcome, &self.said);
+                        answer.taken(&outcome, &self.said, |id| shard.occurrences(id));
                     }
                     let outcome = match outcome {
                         Outcome::Alert { outcome, .. } => outcome,

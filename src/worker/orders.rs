@@ -120,7 +120,7 @@ impl Lane {
             Order::Event(event) => Input::Event(event),
         };
         let outcome = shard.process(moment.now, input, &mut self.said);
-        answer.taken(&outcome, &self.said);
+        answer.taken(&outcome, &self.said, |_| None);
         self.hear(moment, None);
         match outcome {
             Outcome::Done(_) | Outcome::Alert { .. } => {

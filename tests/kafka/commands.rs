@@ -59,7 +59,10 @@ fn a_command_that_stands_elsewhere_is_carried_out_at_home_and_answered() {
     assert_eq!(opened.json()["incident"]["title"], "t");
     let id = opened.json()["incident_id"].clone();
     ask("alerts", own, &alert, "again", "0");
-    assert_eq!(replies.wait("again").json(), json!({"status": 200, "outcome": "merged", "incident_id": id}));
+    assert_eq!(
+        replies.wait("again").json(),
+        json!({"status": 200, "outcome": "merged", "incident_id": id, "occurrence_count": 2})
+    );
 
     let acknowledge = json!({"command": "acknowledge", "incident_id": id, "user": "alice"});
     ask("commands", elsewhere, &acknowledge, "acknowledge", "0");

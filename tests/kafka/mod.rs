@@ -6,6 +6,9 @@ mod backlog;
 mod cascade;
 mod catch_up;
 mod commands;
+mod delivered;
+mod deliveries_killed;
+mod explain;
 mod forwarder;
 mod group;
 mod kills;
@@ -19,7 +22,7 @@ mod traffic;
 use std::sync::{Mutex, MutexGuard};
 
 /// These tests fill a small machine: one of them at a time.
-fn turn() -> MutexGuard<'static, ()> {
+pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(|failed_before| failed_before.into_inner())
 }

@@ -1,45 +1,59 @@
-//! Every file of `bad/` is found wrong as its own `// expect:` lines say: all of them, at the place, in these words.
-//! `BLESS=1` writes the lines anew, for a person to read through.
+//! Every set of `bad/` is refused, and every set of `warned/` loads, with what stands beside it as text: each finding as
+//! `rules check` prints it, at its place and with its remedy. `BLESS=1` writes these texts anew, for a person to read through.
 
 use super::{limits, source};
 use incidentd::rules::{RuleSet, render};
 use std::fs;
+use std::path::{Path, PathBuf};
 
-#[test]
-fn each_wrong_file_is_found_wrong_where_and_as_it_says() {
-    let mut seen = 0;
-    for entry in fs::read_dir("tests/rules/bad").expect("the folder is part of the repository") {
-        seen += 1;
-        let path = entry.expect("a readable folder").path();
-        let text = fs::read_to_string(&path).expect("a readable file");
+fn scripts(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new("tests/rules").join(folder)).expect("the folder is part of the repository");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "rhai"));
+    paths.sort();
+    paths
+}
+
+/// Each as it is found, with what differs from the text beside it.
+fn check(folder: &str, loads: bool) -> usize {
+    let (paths, mut wrong) = (scripts(folder), Vec::new());
+    for path in &paths {
+        let text = fs::read_to_string(path).expect("a readable file");
         let source = source(&text);
-        let bless = std::env::var_os("BLESS").is_some();
-        let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("// expect: ")).collect();
-        assert!(bless || !expected.is_empty(), "{} expects nothing", path.display());
-        let (loads, found) = match RuleSet::load(&source, &limits()) {
+        let (loaded, found) = match RuleSet::load(&source, &limits()) {
             Ok((_, warnings)) => (true, warnings),
             Err(found) => (false, found),
         };
-        let told: Vec<String> = found
-            .iter()
-            .map(|finding| {
-                let kind = if finding.error { "error" } else { "warning" };
-                format!("{kind} {}:{}:{} {}", finding.file, finding.line, finding.column, finding.message)
-            })
-            .collect();
-        if bless {
-            let head: String = told.iter().map(|told| format!("// expect: {told}\n")).collect();
-            let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("// expect: ")).collect();
-            fs::write(&path, format!("{head}{}\n", rest.join("\n"))).expect("a writable file");
-            continue;
-        }
-        assert_eq!(told, expected, "{}", path.display());
-        assert_eq!(loads, !told.iter().any(|told| told.starts_with("error")), "{}", path.display());
+        assert_eq!(loaded, loads, "{}: {found:#?}", path.display());
+        assert!(!found.is_empty(), "{}: nothing is found", path.display());
         for finding in &found {
             let rendered = render(finding, &source);
             let place = format!("--> {}:{}:{}", finding.file, finding.line, finding.column);
-            assert!(rendered.contains(&place) && rendered.contains('^'), "{rendered}");
+            assert!(rendered.contains(&place) && rendered.contains('^'), "{}: {rendered}", path.display());
+            if finding.help.as_ref().is_none_or(|help| help.len() <= 10) {
+                wrong.push(format!("{}: no remedy: {rendered}", path.display()));
+            }
+        }
+        let told: String = found.iter().map(|finding| render(finding, &source) + "\n").collect();
+        let beside = path.with_extension("txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&beside, &told).expect("a writable file");
+        } else if fs::read_to_string(&beside).unwrap_or_default() != told {
+            wrong.push(format!("{}:\n{told}", path.display()));
         }
     }
-    assert!(seen >= 45, "only {seen} files");
+    assert!(wrong.is_empty(), "{} differ from the text beside them:\n{}", wrong.len(), wrong.join("\n"));
+    paths.len()
+}
+
+#[test]
+fn each_wrong_set_is_refused_where_and_as_it_says() {
+    let sets = check("bad", false);
+    assert!(sets >= 75, "only {sets}");
+}
+
+#[test]
+fn each_doubtful_set_loads_with_a_warning() {
+    let sets = check("warned", true);
+    assert!(sets >= 10, "only {sets}");
 }

@@ -1,5 +1,6 @@
 //! What must hold when all has come to rest (ARCHITECTURE, Tests; the letters are those of the failures).
 
+use crate::sim::rules::Set;
 use crate::sim::world::{INBOX, Line, Said, World, counts};
 use incidentd::model::time::HOUR;
 use incidentd::model::{Action, ActionKind, Environment, Incident, IncidentId, Output, Severity, Status, TimelineEvent};
@@ -110,6 +111,8 @@ pub fn rests(world: &World) {
         let waiting = lane.shard.waiting();
         assert!(waiting.is_empty(), "C: still waiting: {waiting:?}");
         assert!(lane.shard.next_due() > world.now, "C: a timer is left in the past");
+        let misplaced = lane.shard.misplaced(world.now);
+        assert!(misplaced.is_empty(), "links: a fact was not followed up: {misplaced:?}");
     }
 }
 
@@ -118,7 +121,11 @@ pub fn pages(world: &World) {
     let story = story(world);
     for (id, incident) in &story.last {
         let mutes = incident.snoozed_until.is_some() || !incident.silenced_by.is_empty();
-        let matters = incident.severity >= Severity::High && incident.status == Status::Triggered;
+        let tells = match world.set {
+            Set::Quiet => incident.category == "category-0",
+            Set::All | Set::Other | Set::Plain => incident.severity >= Severity::High,
+        };
+        let matters = tells && incident.status == Status::Triggered;
         if !matters || mutes {
             continue;
         }

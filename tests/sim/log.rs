@@ -1,5 +1,7 @@
 //! Kafka in memory: partitions of records, transactions that are atomic, fenced, and seen only once they have ended.
 
+use std::collections::BTreeSet;
+
 /// Which transaction a record belongs to; 0: none.
 pub type TxnId = usize;
 
@@ -68,6 +70,15 @@ impl<T> Log<T> {
     /// Does a transaction that has not ended stand in it?
     pub fn is_unstable(&self, txns: &Txns) -> bool {
         self.0.iter().any(|(txn, _)| txns.fate(*txn) == Fate::Open)
+    }
+
+    /// As Kafka compacts: of each key the last record stays, at its place. Nothing that has not ended may stand in it.
+    pub fn compact<K: Ord + Clone>(&mut self, txns: &Txns, key: impl Fn(&T) -> &K) {
+        let mut seen = BTreeSet::new();
+        let last = |(txn, record): &(TxnId, T)| txns.fate(*txn) == Fate::Committed && seen.insert(key(record).clone());
+        let stays: Vec<bool> = self.0.iter().rev().map(last).collect();
+        let mut stays = stays.into_iter().rev();
+        self.0.retain(|_| stays.next().unwrap_or(true));
     }
 
     pub fn committed<'l>(&'l self, txns: &'l Txns) -> impl Iterator<Item = &'l T> {

@@ -1,6 +1,7 @@
 //! Whole shards over a model of Kafka in memory, under every fault that a seed brings; `scripts/sim N SEED` runs any number.
 
 mod checks;
+mod commit;
 mod drive;
 mod log;
 mod rules;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
 /// Longer than anything lasts that somebody waits for, and shorter than the closing of what has resolved.
-const REST: i64 = 9 * HOUR;
+const REST: i64 = 4 * HOUR;
 
 /// A: with faults that take no time, what is committed is what an uninterrupted run commits, in the same order.
 fn faults_change_nothing(seed: u64) {
@@ -41,8 +42,8 @@ fn faults_change_nothing(seed: u64) {
     let (mut expected, mut actual) = (straight.committed(), faulty.committed());
     loop {
         let (expected, actual) = (expected.next(), actual.next());
-        let (one, other) = (format!("{expected:?}"), format!("{actual:?}"));
-        if one != other {
+        if expected != actual {
+            let (one, other) = (format!("{expected:?}"), format!("{actual:?}"));
             let at = one.bytes().zip(other.bytes()).position(|(one, other)| one != other).unwrap_or(0);
             let part = |text: &str| text.chars().skip(at.saturating_sub(60)).take(300).collect::<String>();
             panic!("A: a fault changed what was committed, at {at} of\n  {}\n  {}\n  {:.600}", part(&one), part(&other), one);
@@ -67,9 +68,10 @@ fn anything_may_happen(seed: u64) {
     let partitions = random.random_range(1..5);
     let members = random.random_range(1..4);
     let script = script(&mut random, partitions, Kind::All);
-    let mut world = World::new(partitions, members, START, Set::All);
+    let set = if seed.is_multiple_of(10) { Set::Quiet } else { Set::All };
+    let mut world = World::new(partitions, members, START, set);
     world.skews = random.random_bool(0.3);
-    world.reloads = random.random_bool(0.3);
+    world.reloads = set == Set::All && random.random_bool(0.3);
     // Where members reload one after the other, a shard may come back to a set: restored, it need not ask anew as it does live.
     world.compares = !world.reloads || members == 1;
     drive::at_random(&mut world, &script, &mut random);
@@ -82,8 +84,9 @@ fn links_are_the_same(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let partitions = random.random_range(2..5);
     let script = script(&mut random, partitions, Kind::Links);
+    let set = if seed % 10 < 3 { Set::Quiet } else { Set::Plain };
     let run = |order: u64| {
-        let mut world = World::new(partitions, 1, START, Set::Plain);
+        let mut world = World::new(partitions, 1, START, set);
         Canonical { order, faults: None }.run(&mut world, &script);
         world.settle(REST);
         world

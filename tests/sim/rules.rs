@@ -1,4 +1,4 @@
-//! The rule sets of the simulator: with limits, digests, policies and remediations, one to reload to, and a plain one under
+//! The rule sets of the simulator: with limits, digests, policies and remediations, one to reload to, and two plain ones under
 //! which who is told hangs on nothing but the incident.
 
 use crate::sim::script::DEPENDENCIES;
@@ -42,6 +42,10 @@ const PLAIN: &str = r##"
 notification(#{ name: "most", where: #{ severity: ["critical", "high", "medium"] }, channels: [slack("#a")] });
 "##;
 
+const QUIET: &str = r##"
+notification(#{ name: "some", where: #{ category: "category-0" }, channels: [slack("#a")] });
+"##;
+
 const USERS: &str = "[users.ann]\nemail = \"ann@example.com\"\n[users.bob]\nphone = \"+4915550101\"\n";
 const TEAMS: &str = "[teams.all]\nmembers = [\"ann\", \"bob\"]\n";
 
@@ -51,6 +55,8 @@ pub enum Set {
     /// What [`Set::All`] is reloaded to: other limits, no policies.
     Other,
     Plain,
+    /// Only of one category somebody is told, for there are no default channels.
+    Quiet,
 }
 
 fn load(text: &str) -> Rc<RuleSet> {
@@ -62,12 +68,13 @@ fn load(text: &str) -> Rc<RuleSet> {
 
 pub fn rules(set: Set) -> Rc<RuleSet> {
     thread_local! {
-        static LOADED: [OnceCell<Rc<RuleSet>>; 3] = Default::default();
+        static LOADED: [OnceCell<Rc<RuleSet>>; 4] = Default::default();
     }
     let text = || match set {
         Set::All => format!("{ALL}{POLICIES}"),
         Set::Other => OTHER.to_owned(),
         Set::Plain => PLAIN.to_owned(),
+        Set::Quiet => QUIET.to_owned(),
     };
     LOADED.with(|loaded| Rc::clone(loaded[set as usize].get_or_init(|| load(&text()))))
 }

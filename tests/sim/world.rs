@@ -1,12 +1,15 @@
 //! Members that own shards and work as a worker does: they read, let time pass, and commit what a few shards have done in one
-//! transaction; every one of these steps may fail or come to nothing.
+//! transaction; every one of these steps may fail or come to nothing. Facts go as the bytes that the inbox carries, and a
+//! record that arrived at another shard than its home goes there through the inbox, as a worker sends it.
 
-use crate::sim::log::{Fate, Log, TxnId, Txns};
+use crate::sim::log::{Log, TxnId, Txns};
 use crate::sim::rules::{Set, rules};
 use crate::sim::script::{AlertRecord, Arrival, Record};
+use incidentd::codec::{self, FACT, OutRecord};
 use incidentd::engine::{Input, Outcome, Settings, Shard, StateRecord};
+use incidentd::model::home::home;
 use incidentd::model::time::HOUR;
-use incidentd::model::{Alert, AlertBody, AlertOutcome, AlertStatus, Channel, CurrentValue, Fact, Metadata, Output, Time};
+use incidentd::model::{Alert, AlertBody, AlertOutcome, AlertStatus, Channel, CurrentValue, Metadata, Output, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,19 +20,31 @@ pub const INBOX: usize = 3;
 #[derive(Clone, Debug)]
 pub enum Entry {
     Input(Record),
-    Fact(Fact),
+    Fact(OutRecord),
+}
+
+impl Record {
+    fn home(&self, partitions: u32) -> u32 {
+        match self {
+            Record::Alert(alert) => home(alert.service.as_bytes(), partitions),
+            Record::Command(command, _) => command.home(partitions),
+            Record::Event(event) => home(event.service_id.as_bytes(), partitions),
+        }
+    }
 }
 
 /// What a transaction says in `out`.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Said {
     Output(Output),
+    /// It came to a wrong shard, and goes home.
+    Forwarded(u32, Record),
     /// An input was taken, and what became of it.
     Taken(Outcome, bool),
 }
 
 /// What is said, where, and at what time its shard thought it was.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Line {
     pub now: Time,
     pub said: Said,
@@ -59,6 +74,7 @@ pub struct Ending {
     pub txn: TxnId,
     /// Partition, generation, and where it then stands.
     pub lanes: Vec<(u32, u64, [usize; TOPICS])>,
+    pub lines: usize,
 }
 
 #[derive(Default)]
@@ -72,9 +88,12 @@ pub struct Member {
 
 pub struct World {
     pub settings: Arc<Settings>,
+    pub codec: codec::Settings,
     pub txns: Txns,
     pub partitions: Vec<Partition>,
     pub out: Log<Line>,
+    /// How many lines of it were committed.
+    pub lines: usize,
     pub members: Vec<Member>,
     pub owner: Vec<usize>,
     pub now: Time,
@@ -85,6 +104,7 @@ pub struct World {
     pub reloads: bool,
     /// Compare each shard with what a restore makes of its changelog.
     pub compares: bool,
+    pub settles: bool,
 }
 
 impl World {
@@ -92,7 +112,7 @@ impl World {
         let config = Metadata([("channel".to_owned(), "#ops".into())].into_iter().collect());
         let settings = Settings {
             partitions,
-            default_channels: vec![Channel { kind: "slack".to_owned(), config }],
+            default_channels: vec![Channel { kind: "slack".to_owned(), config }; usize::from(set != Set::Quiet)],
             stale_after: 0,
             close_after: 20 * HOUR,
             max_digest: 3,
@@ -101,9 +121,11 @@ impl World {
         let count = partitions as usize;
         let mut world = World {
             settings: Arc::new(settings),
+            codec: codec::Settings::default(),
             txns: Txns::default(),
             partitions: (0..count).map(|_| Partition::default()).collect(),
             out: Log::default(),
+            lines: 0,
             members: (0..members).map(|_| Member::default()).collect(),
             owner: (0..count).map(|partition| partition % members).collect(),
             now,
@@ -112,6 +134,7 @@ impl World {
             skews: false,
             reloads: false,
             compares: false,
+            settles: false,
         };
         for partition in 0..partitions {
             world.acquire(partition);
@@ -131,7 +154,7 @@ impl World {
     }
 
     /// The shard as its changelog has it.
-    fn restored(&self, partition: u32, set: Set) -> Shard {
+    pub fn restored(&self, partition: u32, set: Set) -> Shard {
         let mut shard = Shard::new(partition, Arc::clone(&self.settings), rules(set));
         for record in self.partitions[partition as usize].state.committed(&self.txns) {
             shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
@@ -146,6 +169,7 @@ impl World {
         if self.partitions[at].state.is_unstable(&self.txns) {
             return false;
         }
+        self.partitions[at].state.compact(&self.txns, |record| &record.key);
         let member = self.owner[at];
         let set = *self.members[member].set.get_or_insert(self.set);
         let shard = self.restored(partition, set);
@@ -167,9 +191,21 @@ impl World {
         let Some((offset, entry)) = log.next(lane.positions[topic], &self.txns) else { return false };
         lane.positions[topic] = offset + 1;
         lane.touched = true;
+        if let Entry::Input(record) = entry {
+            let to = record.home(self.settings.partitions);
+            if to != partition {
+                lane.lines.push(Line { now, said: Said::Forwarded(to, record.clone()) });
+                return true;
+            }
+        }
         let mut out = Vec::new();
         let outcome = match entry {
-            Entry::Fact(fact) => lane.shard.process(now, Input::Fact(fact), &mut out),
+            Entry::Fact(record) => {
+                let version = record.headers.iter().find(|(name, _)| name == FACT).map(|(_, version)| version.as_slice());
+                let fact = codec::read_fact(version.unwrap_or_default(), record.value.as_deref());
+                let fact = fact.expect("a shard reads what another has written");
+                lane.shard.process(now, Input::Fact(&fact), &mut out)
+            }
             Entry::Input(Record::Event(event)) => lane.shard.process(now, Input::Event(event), &mut out),
             Entry::Input(Record::Command(command, at)) => lane.shard.process(now, Input::Command { command, at: *at }, &mut out),
             Entry::Input(Record::Alert(alert)) => process(&mut lane.shard, alert, now, &mut out),
@@ -190,72 +226,6 @@ impl World {
         lane.touched = true;
         lane.lines.extend(out.into_iter().map(|output| Line { now, said: Said::Output(output) }));
         said
-    }
-
-    /// Begins a transaction for `partitions` and writes all that it holds, or, `within`, a part of it before the member dies.
-    pub fn begin(&mut self, member: usize, partitions: &[u32], within: Option<usize>) {
-        assert!(self.members[member].ending.is_none());
-        let txn = self.txns.begin();
-        let mut left = within.unwrap_or(usize::MAX);
-        let mut lanes = Vec::new();
-        for &partition in partitions {
-            let Some(lane) = self.members[member].lanes.get_mut(&partition) else { continue };
-            for line in std::mem::take(&mut lane.lines) {
-                let Some(rest) = left.checked_sub(1) else { break };
-                left = rest;
-                if let Said::Output(Output::Fact { to, fact }) = &line.said {
-                    self.partitions[*to as usize].inputs[INBOX].append(txn, Entry::Fact(fact.clone()));
-                }
-                self.out.append(txn, line);
-            }
-            lane.shard.changelog(&mut |record| {
-                if left > 0 {
-                    left -= 1;
-                    self.partitions[partition as usize].state.append(txn, record);
-                }
-            });
-            lane.touched = false;
-            lanes.push((partition, lane.generation, lane.positions));
-        }
-        self.members[member].ending = Some(Ending { txn, lanes });
-    }
-
-    /// Ends the member's transaction. It commits only where all its partitions are the member's still; else, or where
-    /// `aborts`, the lanes that it held are dropped with what they did since. True: committed.
-    pub fn end(&mut self, member: usize, aborts: bool) -> bool {
-        let Some(Ending { txn, lanes }) = self.members[member].ending.take() else { return false };
-        let owned = lanes.iter().all(|(partition, generation, _)| self.partitions[*partition as usize].generation == *generation);
-        if aborts || !owned {
-            self.txns.end(txn, Fate::Aborted);
-            for (partition, ..) in lanes {
-                self.members[member].lanes.remove(&partition);
-            }
-            return false;
-        }
-        for (partition, _, positions) in &lanes {
-            self.partitions[*partition as usize].positions = *positions;
-        }
-        self.txns.end(txn, Fate::Committed);
-        // Not at every commit: each is a whole restore.
-        if self.compares && txn.is_multiple_of(5) {
-            for (partition, ..) in &lanes {
-                self.compare(member, *partition);
-            }
-        }
-        true
-    }
-
-    /// Invariant B: what a restore would bring back is what the member has.
-    fn compare(&self, member: usize, partition: u32) {
-        let Some(lane) = self.members[member].lanes.get(&partition).filter(|lane| !lane.touched) else { return };
-        let restored = self.restored(partition, self.members[member].set.unwrap_or(self.set));
-        let (live, restored) = (lane.shard.state(), restored.state());
-        for at in 0..live.len().max(restored.len()) {
-            let (live, restored) = (live.get(at), restored.get(at));
-            let bytes = |record: Option<&StateRecord>| record.and_then(|record| record.value.clone()).unwrap_or_default();
-            let place = bytes(live).iter().zip(&bytes(restored)).position(|(one, other)| one != other);
-            assert_eq!(live, restored, "B: state from the changelog differs, partition {partition}, first at byte {place:?}");
-        }
     }
 
     /// The member's process is gone; what it had begun is aborted by whoever comes after it, a while later.
@@ -299,6 +269,7 @@ impl World {
     /// Works everything off at this moment, and lets time pass for `by`, each timer at its own time.
     pub fn settle(&mut self, by: i64) {
         let until = self.now + by;
+        self.settles = true;
         for rounds in 0.. {
             assert!(rounds < 20_000, "C: it never comes to rest at {}", self.now);
             let mut worked = false;
@@ -334,6 +305,7 @@ impl World {
             }
         }
         self.now = until;
+        self.settles = false;
     }
 
     pub fn committed(&self) -> impl Iterator<Item = &Line> {

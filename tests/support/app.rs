@@ -22,6 +22,8 @@ pub struct App {
 /// What tests set differently.
 #[derive(Clone)]
 pub struct Settings {
+    /// A TOML array.
+    pub roles: &'static str,
     pub partitions: u32,
     /// A `.rhai` file.
     pub rules: String,
@@ -33,6 +35,8 @@ pub struct Settings {
     pub publish_interval: &'static str,
     /// `api.listen`.
     pub listen: String,
+    /// More keys of `[api]`, a line each.
+    pub api: String,
     /// More keys of `[engine]`, a line each.
     pub engine: String,
     /// Whole tables of the configuration.
@@ -47,6 +51,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            roles: r#"["engine"]"#,
             partitions: 4,
             rules: PAGE_CRITICAL.to_owned(),
             files: Vec::new(),
@@ -54,6 +59,7 @@ impl Default for Settings {
             workers: 2,
             publish_interval: "500ms",
             listen: "127.0.0.1:0".to_owned(),
+            api: String::new(),
             engine: String::new(),
             tables: String::new(),
             kafka: String::new(),
@@ -117,6 +123,11 @@ impl App {
         format!("{}{name}{suffix}", self.prefix)
     }
 
+    /// Writes a file of the rules folder.
+    pub fn write_rules(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join("rules").join(name), text).expect("a file");
+    }
+
     pub fn group(&self) -> String {
         format!("{}group{}", self.prefix, self.suffix)
     }
@@ -137,9 +148,10 @@ impl App {
 
     /// A configuration file; a static member rejoins its group at once after a crash.
     fn config(&self, member: &str, is_static: bool) -> PathBuf {
-        let Settings { partitions, workers, publish_interval, listen, engine, tables, kafka, correlation, .. } = &self.settings;
+        let Settings { roles, partitions, workers, publish_interval, listen, api, engine, tables, kafka, correlation, .. } =
+            &self.settings;
         let mut text = format!(
-            r##"roles = ["engine"]
+            r##"roles = {roles}
 {tables}
 [topics]
 prefix = "{prefix}"
@@ -157,6 +169,7 @@ dir = "{rules}"
 watch = false
 [api]
 listen = "{listen}"
+{api}
 [kafka]
 "bootstrap.servers" = "{bootstrap}"
 "group.id" = "{group}"
@@ -248,6 +261,16 @@ impl Process {
         self.signal(libc::SIGTERM);
         let status = self.wait(Duration::from_secs(12));
         assert!(status.success(), "a drained incidentd exits with 0, this one with {status}:\n{}", self.log());
+    }
+
+    /// Where it serves HTTP, once it does.
+    pub fn url(&self) -> String {
+        wait_until("incidentd serves HTTP", Duration::from_secs(60), || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("started"))?;
+            let (_, after) = line.split_once("http://")?;
+            Some(format!("http://{}", after.split(|c: char| c == '"' || c.is_whitespace()).next()?))
+        })
     }
 
     pub fn log(&self) -> String {

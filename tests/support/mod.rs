@@ -5,6 +5,7 @@
 pub mod app;
 pub mod broker;
 pub mod client;
+pub mod receiver;
 
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,9 @@ mod scenario;
 mod tail;
 mod view;
 
-use crate::app::{Failure, reload, run};
+use crate::app::{Failure, api, reload, run};
 use crate::config::{Config, Role};
-use crate::http::{self, Surface};
+use crate::http::{self, Gate, Surface};
 use crate::kafka::{self, Appender, Clients, Embedded, Names};
 use crate::rules::RuleSource;
 use crate::rules_dir::Follower;
@@ -47,15 +47,15 @@ pub fn demo(options: &Options) -> Result<(), Failure> {
     let runtime = run::runtime()?;
     let metrics = run::exporter()?;
     let mut config = configuration();
-    let rules = match &options.rules {
+    let (rules, status) = match &options.rules {
         Some(dir) => {
             config.rules.dir.clone_from(dir);
             reload::load(&config)?
         }
         None => {
             let rules = built_in();
-            reload::check(&rules)?;
-            rules
+            let status = reload::check(&rules)?;
+            (rules, status)
         }
     };
     let broker = Embedded::start(&config.topics)?;
@@ -67,17 +67,21 @@ pub fn demo(options: &Options) -> Result<(), Failure> {
 
     let shared = Arc::new(SharedRules::new(rules.clone()));
     let follower = match options.rules {
-        Some(_) => Some(reload::follow(&config, rules, Arc::clone(&shared))?),
+        Some(_) => Some(reload::follow(&config, rules, Arc::clone(&shared), status.clone())?),
         None => None,
     };
+    let serving = Arc::new(api::start(&config, &clients, &layout, status, follower.as_ref().map(Follower::asker))?);
     let workers = run::start_workers(&config, Arc::clone(&clients), layout, shared, Arc::default())?;
-    let surface = Surface { ready: run::ready(Some(&workers)), metrics: metrics.clone() };
+    let gate = Gate::default();
+    let surface =
+        Surface { ready: run::ready(Some(&workers), None, Some(&serving), &gate), metrics: metrics.clone(), gate: gate.clone() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let url = run::url(&listener);
-    let server = runtime.spawn(http::serve(listener, http::router(surface), async {
+    let routes = http::router(surface, Some(Arc::clone(&serving.api)));
+    let server = runtime.spawn(http::serve(listener, routes, async {
         let _ = stopped.await;
     }));
-    runtime.spawn(run::keep_up(metrics));
+    runtime.spawn(run::keep_up(metrics, Some(serving)));
     let tail = Tail::start(&clients, &config.topics, Arc::clone(&view))?;
     let alerts = Names::new(&config.topics).alerts;
     runtime.spawn(generate(Appender::new(&clients)?, alerts, options.rate, Arc::clone(&view)));
@@ -91,9 +95,10 @@ pub fn demo(options: &Options) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         tokio::select! {
             () = time => Ok(()),
-            outcome = run::wait(Some(&workers), || follower.iter().for_each(Follower::ask)) => outcome,
+            outcome = run::wait(Some(&workers), None, || follower.iter().for_each(Follower::ask)) => outcome,
         }
     });
+    runtime.block_on(gate.close());
     drop(follower);
     let drained = workers.join(Instant::now() + DRAIN);
     drop(tail);
@@ -158,7 +163,9 @@ fn greeting(clients: &Clients, url: &str, rules: &RuleSource, options: &Options,
         "incidentd demo: alerts of an LLM platform are folded into incidents, and rules decide who is told.\n\
          Nothing leaves this process: pages are shown, not sent. Ctrl-C ends it.\n\n  \
          broker    {broker}  (embedded; gone when this ends)\n  \
-         metrics   {url}/metrics{moved}\n  \
+         page      {url}/{moved}\n  \
+         API       {url}/v1/incidents\n  \
+         metrics   {url}/metrics\n  \
          ready     {url}/readyz\n  \
          rules     {rules}\n"
     )

@@ -48,6 +48,7 @@ pub fn facts() -> Vec<Fact> {
             active: vec![(Time(1), true), (Time(2), false)],
             muted: true,
             untold: false,
+            duplicate: false,
         }),
         Fact::Silence(Silence {
             id: "s".to_owned(),

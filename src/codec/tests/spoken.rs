@@ -140,7 +140,7 @@ fn a_silence_is_keyed_by_its_id_and_goes_as_a_tombstone() {
 fn a_reply_stands_under_its_request_at_the_partition_that_waits() {
     let settings = Settings::default();
     let incident = incident();
-    let done = Reply { status: 201, outcome: "created", incident_id: None, incident: Some(&incident), reason: None };
+    let done = Reply { status: 201, outcome: "created", incident: Some(&incident), ..Reply::default() };
     let record = reply(&done, b"r\xff1", 2, &settings);
     assert_eq!((record.topic, record.partition, record.key.as_deref()), (Topic::Replies, Some(2), Some(&b"r\xff1"[..])));
     let json = parsed(&record);
@@ -154,8 +154,8 @@ fn a_reply_stands_under_its_request_at_the_partition_that_waits() {
         status: 409,
         outcome: "refused",
         incident_id: Some(incident.id),
-        incident: None,
         reason: Some("closed is final"),
+        ..Reply::default()
     };
     let expected = json!({
         "status": 409,

@@ -4,7 +4,7 @@
 use super::world::*;
 use super::*;
 use crate::model::time::{HOUR, SECOND};
-use crate::model::{ActionKind, Command, IncidentCommand, RuleEvent};
+use crate::model::{ActionKind, Command, IncidentCommand, Matcher, RuleEvent, Silence};
 
 const LOW: Severity = Severity::Low;
 const HIGH: Severity = Severity::High;
@@ -188,6 +188,55 @@ fn a_desk_that_is_far_behind_sends_nothing_until_it_has_caught_up() {
     world.shards[desk].hold(false);
     world.pass(SECOND);
     assert_eq!(world.sent(), ["r triggered 1", "r limited 1"]);
+}
+
+#[test]
+fn what_waits_at_a_desk_that_is_far_behind_is_void_once_its_incident_is_over_or_muted() {
+    let rules = r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 9 }, channels: [slack("#a")] });"##;
+    let desk = crate::model::home::home(b"r", PARTITIONS) as usize;
+    let services = ["a", "b", "c", "d", "e", "f", "g"];
+    let at_home = |service: &&&str| crate::model::home::home(service.as_bytes(), PARTITIONS) as usize != desk;
+    let service = *services.iter().find(at_home).expect("not all are at home with the desk");
+    let silence = Silence {
+        id: "s".to_owned(),
+        matchers: vec![Matcher { name: "title".to_owned(), value: "1".to_owned(), is_regex: false, is_equal: true }],
+        starts_at: START,
+        ends_at: START + 30 * MINUTE,
+        created_by: None,
+        comment: None,
+        updated_at: START,
+    };
+    for (ends, told) in [("resolve", 0), ("close", 0), ("silence", 0), ("acknowledge", 1), ("nothing", 1)] {
+        let mut world = world(rules);
+        world.shards[desk].hold(true);
+        let id = world.fire(service, "1", HIGH);
+        world.pass(SECOND);
+        assert_eq!(world.sent(), [""; 0]);
+        let act = |act| Command::Incident { id, user: None, note: None, act };
+        let (command, to) = match ends {
+            "resolve" => (act(IncidentCommand::Resolve { resolution: None }), u32::from(id.partition)),
+            "close" => (act(IncidentCommand::Close), u32::from(id.partition)),
+            "silence" => (Command::Silence(silence.clone()), crate::model::home::home(b"s", PARTITIONS)),
+            "acknowledge" => (act(IncidentCommand::Acknowledge), u32::from(id.partition)),
+            _ => (act(IncidentCommand::Note), u32::from(id.partition)),
+        };
+        let at = world.now;
+        world.give(to, Input::Command { command: &command, at });
+        world.pass(SECOND);
+        world.shards[desk].hold(false);
+        world.pass(SECOND);
+        assert_eq!((world.sent().len(), world.unrouted), (told, 0), "{ends}");
+        if told == 0 {
+            assert!(
+                world.decisions.iter().any(|decision| decision.verdicts.iter().any(|said| said.why.name() == "held")),
+                "{ends}"
+            );
+        }
+        if ends == "silence" {
+            world.pass(HOUR);
+            assert_eq!(world.sent(), ["r unsuppressed 1"], "its end is a new epoch, which asks again");
+        }
+    }
 }
 
 #[test]

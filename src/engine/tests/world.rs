@@ -23,7 +23,12 @@ pub(super) struct World {
 }
 
 pub(super) fn world(rules: &str) -> World {
-    let source = RuleSource { files: [("rules/a.rhai".to_owned(), rules.to_owned())].into() };
+    world_with(&[("rules/a.rhai", rules)])
+}
+
+pub(super) fn world_with(files: &[(&str, &str)]) -> World {
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+    let source = RuleSource { files: files.collect() };
     let (rules, _) = RuleSet::load(&source, &Limits { refuse_failing: false, ..Limits::default() })
         .unwrap_or_else(|found| panic!("{found:#?}"));
     let channel = serde_json::from_value(serde_json::json!({"type": "slack", "config": {"channel": "#ops"}})).unwrap();
@@ -88,6 +93,18 @@ impl World {
     }
 
     pub(super) fn alert(&mut self, service: &str, name: &str, severity: Severity, status: AlertStatus) -> IncidentId {
+        self.alert_of(service, name, severity, status, self.now)
+    }
+
+    /// One that is stamped otherwise than it comes.
+    pub(super) fn alert_of(
+        &mut self,
+        service: &str,
+        name: &str,
+        severity: Severity,
+        status: AlertStatus,
+        timestamp: Time,
+    ) -> IncidentId {
         let body = || AlertBody { title: name.to_owned(), ..AlertBody::default() };
         let partition = crate::model::home::home(service.as_bytes(), PARTITIONS);
         let origin = Origin { topic: Topic::Alerts, partition, offset: self.offset, index: 0 };
@@ -98,7 +115,7 @@ impl World {
             fingerprint: Fingerprint::of_dedup_key(name),
             severity,
             status,
-            timestamp: self.now,
+            timestamp,
             source: None,
             starts_at: None,
             current_value: CurrentValue::Absent,

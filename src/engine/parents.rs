@@ -1,0 +1,108 @@
+//! Which of the known incidents of other services is an incident's parent (SPEC 4.4): a rank, and the first by it.
+//!
+//! First those that may suppress; of these the newest first seen at or before it, else the oldest after it; ties by id.
+
+use crate::engine::entry::{Entry, Full};
+use crate::engine::shard::Shard;
+use crate::engine::upstreams::active_at;
+use crate::model::{Environment, IncidentId, Severity, Time, Upstream};
+use std::cmp::Reverse;
+
+/// Whoever looks for a parent.
+#[derive(Clone, Copy)]
+pub struct Child<'a> {
+    pub id: IncidentId,
+    pub service_id: &'a str,
+    pub first_seen_at: Time,
+    pub severity: Severity,
+    pub environment: Environment,
+}
+
+/// What a parent is to a child.
+pub struct Parent {
+    severity: Severity,
+    environment: Environment,
+    muted: bool,
+    untold: bool,
+}
+
+/// The greatest is the parent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Rank {
+    pub suppresses: bool,
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Place {
+    After(Reverse<(Time, IncidentId)>),
+    Before((Time, IncidentId)),
+}
+
+impl Child<'_> {
+    pub fn of(full: &Full) -> Child<'_> {
+        let incident = &full.incident;
+        Child {
+            id: incident.id,
+            service_id: &incident.service_id,
+            first_seen_at: incident.first_seen_at,
+            severity: incident.severity,
+            environment: incident.environment,
+        }
+    }
+
+    /// `None`: it is none of its candidates. `in_cycle`: each service depends on the other.
+    pub fn rank(&self, fact: &Upstream, in_cycle: bool) -> Option<Rank> {
+        let (own, other) = ((self.first_seen_at, self.id), (fact.first_seen_at, fact.id));
+        let before = fact.first_seen_at <= self.first_seen_at;
+        // One that came later was active when it opened.
+        let was_active = !before || active_at(&fact.active, self.first_seen_at);
+        if !was_active || fact.duplicate || (in_cycle && other > own) {
+            return None;
+        }
+        let place = if before { Place::Before(other) } else { Place::After(Reverse(other)) };
+        Some(Rank { suppresses: Parent::of_fact(fact).may_suppress(self), place })
+    }
+}
+
+impl Parent {
+    pub fn of_entry(entry: &Entry) -> Parent {
+        Parent {
+            severity: entry.severity,
+            environment: entry.traits.environment,
+            muted: entry.traits.muted,
+            untold: entry.traits.untold,
+        }
+    }
+
+    pub fn of_fact(fact: &Upstream) -> Parent {
+        Parent { severity: fact.severity, environment: fact.environment, muted: fact.muted, untold: fact.untold }
+    }
+
+    pub fn may_suppress(&self, child: &Child<'_>) -> bool {
+        self.environment == child.environment && self.severity >= child.severity && !self.muted && !self.untold
+    }
+}
+
+impl Shard {
+    pub(super) fn parent_of(&self, child: &Child<'_>) -> Option<&Upstream> {
+        let dependencies = self.rules.dependencies();
+        let mut best: Option<(Rank, &Upstream)> = None;
+        for service in dependencies.upstreams(child.service_id) {
+            let in_cycle = dependencies.in_cycle(child.service_id, service);
+            let mut consider = |fact| {
+                let Some(rank) = child.rank(fact, in_cycle) else { return false };
+                if best.is_none_or(|(best, _)| best < rank) {
+                    best = Some((rank, fact));
+                }
+                rank.suppresses
+            };
+            // Of one service none behind the first that suppresses is better than it.
+            let at = child.first_seen_at;
+            if !self.upstreams.before(service, at).any(&mut consider) {
+                self.upstreams.after(service, at).any(&mut consider);
+            }
+        }
+        best.map(|(_, fact)| fact)
+    }
+}

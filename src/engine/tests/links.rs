@@ -1,0 +1,149 @@
+//! SPEC 4.4: what hangs on what is the same, in whatever order an incident's own partition is read: commands and alerts stand
+//! in two topics, and which of them comes first is chance.
+
+use super::world::*;
+use super::*;
+use crate::model::time::SECOND;
+use crate::model::{Command, IncidentCommand};
+
+const HIGH: Severity = Severity::High;
+
+/// An incident as people see it now.
+#[derive(Clone, PartialEq, Debug)]
+struct Seen {
+    parent: Option<IncidentId>,
+    kind: Option<String>,
+    suppressed: bool,
+}
+
+fn seen(world: &World, id: IncidentId) -> Seen {
+    let store = &world.shards[usize::from(id.partition)].store;
+    let incident = store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open").full().expect("it reads").incident;
+    Seen {
+        parent: incident.parent_incident_id,
+        kind: incident.correlation.map(|found| found.kind),
+        suppressed: incident.suppressed,
+    }
+}
+
+fn say(world: &mut World, id: IncidentId, act: IncidentCommand, at: Time) {
+    let command = Command::Incident { id, user: Some("ann".to_owned()), note: None, act };
+    world.give(u32::from(id.partition), Input::Command { command: &command, at });
+    world.deliver();
+}
+
+const RULES: &str = r##"notification(#{ name: "r", channels: [slack("#a")] });"##;
+
+/// What is said of the root at minute 18, two minutes before the duplicate opens, read before it or after.
+#[test]
+fn whether_it_is_a_duplicate_hangs_on_its_roots_past_not_on_what_is_read_first() {
+    for (act, duplicate) in [
+        (IncidentCommand::Acknowledge, true),
+        (IncidentCommand::Investigate, true),
+        (IncidentCommand::Identify, false),
+        (IncidentCommand::Note, true),
+    ] {
+        let run = |command_first: bool| {
+            let mut world = world(RULES);
+            let root = world.fire("a", "1", HIGH);
+            world.pass(20 * MINUTE);
+            let at = world.now + -2 * MINUTE;
+            if command_first {
+                say(&mut world, root, act.clone(), at);
+            }
+            let second = world.fire("a", "1", HIGH);
+            if !command_first {
+                say(&mut world, root, act.clone(), at);
+            }
+            world.pass(SECOND);
+            let sent = world.sent();
+            (seen(&world, second), root, sent.iter().filter(|said| !said.contains("acknowledged")).count())
+        };
+        let (first, then) = (run(true), run(false));
+        assert_eq!(first, then, "{act:?}");
+        let (link, root, told) = first;
+        assert_eq!((link.parent == Some(root), link.suppressed), (duplicate, duplicate), "{act:?}");
+        assert_eq!(told, if duplicate { 1 } else { 2 }, "{act:?}: who is no duplicate is told of");
+    }
+}
+
+/// The third hangs on the first; when that one turns out to have been identified before, on the second.
+#[test]
+fn the_oldest_that_is_left_is_the_root() {
+    let mut world = world(RULES);
+    let first = world.fire("a", "1", HIGH);
+    world.pass(10 * MINUTE);
+    let at = world.now + -MINUTE;
+    world.pass(6 * MINUTE);
+    let second = world.fire("a", "1", HIGH);
+    world.pass(12 * MINUTE);
+    // Past the second one's window for being 16 minutes later than it by its own time.
+    let timestamp = world.now + 4 * MINUTE + SECOND;
+    let third = world.alert_of("a", "1", HIGH, AlertStatus::Firing, timestamp);
+    world.deliver();
+    assert_eq!([second, third].map(|id| seen(&world, id).parent), [Some(first), None], "more than 30 minutes from the first");
+    say(&mut world, first, IncidentCommand::Identify, at);
+    assert_eq!([second, third].map(|id| seen(&world, id).parent), [None, Some(second)]);
+    assert_eq!([second, third].map(|id| seen(&world, id).suppressed), [false, true]);
+}
+
+/// SPEC 4.4: a command that ends a root ends its duplicates: those that there were.
+#[test]
+fn what_opened_after_the_command_is_not_ended_by_it() {
+    for act in [IncidentCommand::Resolve { resolution: None }, IncidentCommand::Close] {
+        let mut world = world(RULES);
+        let root = world.fire("a", "1", HIGH);
+        world.pass(16 * MINUTE);
+        let second = world.fire("a", "1", HIGH);
+        assert!(seen(&world, second).suppressed);
+        let at = world.now + -MINUTE;
+        world.sent();
+        say(&mut world, root, act.clone(), at);
+        world.pass(SECOND);
+        assert!(!seen(&world, second).suppressed || act == IncidentCommand::Close, "{act:?}");
+        world.pass(7 * MINUTE);
+        assert!(!seen(&world, second).suppressed, "{act:?}");
+        assert_eq!(world.sent(), ["r unsuppressed 1"], "{act:?}");
+    }
+}
+
+/// A duplicate has no children. One that turns out to be one lets go of them, and one that turns out to be none takes them.
+#[test]
+fn a_duplicate_is_nobodys_parent_whenever_it_is_found_out() {
+    let files = [("rules/a.rhai", RULES), ("dependencies.toml", "[dependencies]\nweb = [\"a\"]\n")];
+    let mut world = world_with(&files);
+    let root = world.fire("a", "1", HIGH);
+    world.pass(20 * MINUTE);
+    let at = world.now + -MINUTE;
+    let second = world.fire("a", "1", HIGH);
+    let child = world.fire("web", "2", HIGH);
+    assert_eq!(seen(&world, child).parent, Some(root));
+    say(&mut world, root, IncidentCommand::Identify, at);
+    assert_eq!(seen(&world, child).parent, Some(second), "the root was not active any more when the child opened");
+    assert!(seen(&world, child).suppressed);
+    // It was taken up again before the second one opened.
+    say(&mut world, root, IncidentCommand::Investigate, at + SECOND);
+    assert_eq!([second, child].map(|id| seen(&world, id).parent), [Some(root); 2]);
+    assert!(seen(&world, child).suppressed);
+}
+
+/// Released when its root is over, a duplicate is an incident like any other.
+#[test]
+fn what_is_left_of_duplicates_hangs_on_a_cascade_where_there_is_one() {
+    let files = [("rules/a.rhai", RULES), ("dependencies.toml", "[dependencies]\nweb = [\"a\"]\n")];
+    let mut world = world_with(&files);
+    let root = world.fire("web", "1", HIGH);
+    world.pass(20 * MINUTE);
+    let second = world.fire("web", "1", HIGH);
+    let parent = world.fire("a", "2", HIGH);
+    assert_eq!(seen(&world, second).parent, Some(root));
+    world.pass(MINUTE);
+    // It ends both; one is not over.
+    let at = world.now;
+    say(&mut world, root, IncidentCommand::Resolve { resolution: None }, at);
+    say(&mut world, second, IncidentCommand::Reopen, at);
+    assert_eq!(seen(&world, second).kind.as_deref(), Some("duplicate"), "until the grace is over");
+    world.pass(7 * MINUTE);
+    let link = seen(&world, second);
+    assert_eq!((link.parent, link.kind.as_deref(), link.suppressed), (Some(parent), Some("cascade"), true));
+}

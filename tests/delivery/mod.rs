@@ -1,0 +1,3 @@
+//! Delivery: from an action to people.
+
+mod channels;
