@@ -12,7 +12,9 @@ fn a_reload_is_answered_with_what_it_found() {
     let process = app.start();
     let client = ready(&process);
     let before = client.get("/v1/rules").expect(200);
-    let rule = json!({"kind": "notification", "name": "critical", "priority": before["rules"][0]["priority"], "enabled": true});
+    let rule = json!({
+        "kind": "notification", "name": "critical", "priority": 0, "enabled": true, "file": "test.rhai", "line": 1, "column": 1,
+    });
     assert_eq!(before["rules"], json!([rule]));
     assert_eq!(before["refused"], json!(null));
     let post = || client.send("POST", "/v1/rules/reload", Some(b""), &[]);
