@@ -128,13 +128,13 @@ impl Bench {
     /// What a worker does at a commit, but for Kafka: timers, records of outputs, changelog.
     fn commit(&mut self, keep: bool) {
         self.shard.tick(self.now, &mut self.out);
-        for output in self.out.drain(..) {
-            let Some(record) = codec::write_output(&output, &self.codec) else { continue };
+        for record in codec::write_outputs(&self.out, &self.codec) {
             self.said += record.value.as_ref().map_or(0, Vec::len);
             if record.topic == Topic::Inbox {
                 self.inbox.push(record);
             }
         }
+        self.out.clear();
         let (log, said) = (&mut self.log, &mut self.said);
         self.shard.changelog(&mut |record| {
             *said += record.value.as_ref().map_or(0, Vec::len);

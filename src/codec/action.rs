@@ -16,7 +16,9 @@ struct Wire<'a> {
     created_at: Time,
     #[serde(flatten)]
     more: More<'a>,
-    incident: Shown<'a>,
+    /// The last field: [`action`] may write it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<Shown<'a>>,
 }
 
 #[derive(Serialize)]
@@ -94,20 +96,28 @@ fn more(kind: &ActionKind) -> More<'_> {
     }
 }
 
-/// The value of an action's record, at most `most` bytes long.
-pub fn action(action: &Action, most: usize) -> Vec<u8> {
+/// The value of an action's record, at most `most` bytes long. `shown`: its incident's JSON, where that was just written.
+pub fn action(action: &Action, shown: Option<&[u8]>, most: usize) -> Vec<u8> {
+    let wire = |incident| Wire {
+        id: &action.id,
+        kind: action.kind.name(),
+        incident_id: action.incident.id,
+        rule: &action.rule,
+        event: action.event,
+        created_at: action.created_at,
+        more: more(&action.kind),
+        incident,
+    };
+    if let Some(shown) = shown {
+        const NAME: &[u8] = b",\"incident\":";
+        let mut text = json(&wire(None), 512 + shown.len());
+        if text.pop() == Some(b'}') && text.len() + NAME.len() + shown.len() < most {
+            text.extend_from_slice(NAME);
+            text.extend_from_slice(shown);
+            text.push(b'}');
+            return text;
+        }
+    }
     let room = 512 + room(&action.incident);
-    fitting(most, |extent| {
-        let wire = Wire {
-            id: &action.id,
-            kind: action.kind.name(),
-            incident_id: action.incident.id,
-            rule: &action.rule,
-            event: action.event,
-            created_at: action.created_at,
-            more: more(&action.kind),
-            incident: Shown(&action.incident, extent),
-        };
-        json(&wire, room)
-    })
+    fitting(most, |extent| json(&wire(Some(Shown(&action.incident, extent))), room))
 }

@@ -42,7 +42,7 @@ pub use event::read_event;
 pub use fact::{FACT, read_fact};
 pub use incident::{Indexed, read_incident, read_indexed};
 pub use matcher::{matcher_text, read_matchers};
-pub use output::{OutRecord, write_output};
+pub use output::{OutRecord, write_output, write_outputs};
 pub use posted::{Posted, PostedKind, Story, read_posted, read_story, snapshot, timeline_entry};
 pub use read::{AlertRecord, Form, Item, Opened, open, read_alerts};
 pub use reply::{Answered, REPLY_TO, REQUEST_ID, Reply, read_reply, reply};

@@ -1,7 +1,8 @@
 //! What a shard says, as records: to which topic, under which key, to which partition (SPEC 2).
 
 use crate::codec::{Settings, action, decision, fact, incident, silence};
-use crate::model::{IncidentId, Output, Topic};
+use crate::model::{Action, Incident, IncidentId, Output, Topic};
+use std::sync::Arc;
 
 /// A record to be produced.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,12 +22,38 @@ pub fn write_output(output: &Output, settings: &Settings) -> Option<OutRecord> {
         Output::Incident(incident) => at_home(Topic::Incidents, incident.id, Some(incident::incident(incident, most))),
         Output::IncidentGone(id) => at_home(Topic::Incidents, *id, None),
         Output::Decision(decision) => at_home(Topic::Decisions, decision.incident_id, Some(decision::decision(decision, most))),
-        Output::Action(action) => keyed(action.kind.topic(), &action.incident.service_id, Some(action::action(action, most))),
+        Output::Action(action) => written(action, None, settings),
         Output::Silence(silence) => keyed(Topic::Silences, &silence.id, Some(silence::silence(silence))),
         Output::SilenceGone(id) => keyed(Topic::Silences, id, None),
         Output::Fact { to, fact } => fact::fact(*to, fact, settings),
         Output::Unrouted(_) | Output::Evaluated { .. } => return None,
     })
+}
+
+/// What a shard said of one input, as records. An action shows its incident as it was just published, nearly always: that is
+/// written once for all of them.
+pub fn write_outputs(outputs: &[Output], settings: &Settings) -> Vec<OutRecord> {
+    let mut records: Vec<OutRecord> = Vec::with_capacity(outputs.len());
+    let mut published: Option<(&Arc<Incident>, usize)> = None;
+    for output in outputs {
+        match output {
+            Output::Action(action) => {
+                let shown = published.filter(|(incident, _)| Arc::ptr_eq(incident, &action.incident));
+                let shown = shown.and_then(|(_, at)| records[at].value.as_deref());
+                records.push(written(action, shown, settings));
+            }
+            Output::Incident(incident) => {
+                published = Some((incident, records.len()));
+                records.extend(write_output(output, settings));
+            }
+            _ => records.extend(write_output(output, settings)),
+        }
+    }
+    records
+}
+
+fn written(action: &Action, shown: Option<&[u8]>, settings: &Settings) -> OutRecord {
+    keyed(action.kind.topic(), &action.incident.service_id, Some(action::action(action, shown, settings.record_max)))
 }
 
 /// A record of an incident at its home partition, which its id names.

@@ -1,7 +1,13 @@
-//! Labels and metadata: the two open maps of an alert.
+//! Texts: labels and metadata, the two open maps of an alert, and what is put together byte by byte.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
+
+/// What was put together of ASCII alone.
+pub fn ascii(bytes: &[u8]) -> &str {
+    // It is UTF-8 as well, so nothing is ever lost here.
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
 
 /// Label names and values, sorted by name, each name once.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! A moment: milliseconds since 1970 in UTC, as Kafka and the seed's `Date` count them (SPEC 3).
 
+use crate::model::text::ascii;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -37,29 +38,8 @@ impl Time {
         Time(self.0.saturating_add(by))
     }
 
-    /// Alertmanager writes year 1 where it means «no time» (SPEC 3.1).
-    pub fn is_year_one(self) -> bool {
-        (-62_135_596_800_000..-62_104_060_800_000).contains(&self.0)
-    }
-}
-
-impl Sub for Time {
-    type Output = Millis;
-    fn sub(self, other: Time) -> Millis {
-        self.0.saturating_sub(other.0)
-    }
-}
-
-impl Add<Millis> for Time {
-    type Output = Time;
-    fn add(self, by: Millis) -> Time {
-        self.after(by)
-    }
-}
-
-impl fmt::Display for Time {
     /// RFC 3339, UTC, milliseconds. By hand: it stands in every record that we write, several times.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn text(self) -> [u8; 24] {
         let millis = self.0.clamp(FIRST, LAST);
         let (days, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
         // Civil date from days since 1970 (Howard Hinnant, «chrono-compatible low-level date algorithms»).
@@ -87,8 +67,32 @@ impl fmt::Display for Time {
                 value /= 10;
             }
         }
-        // Only ASCII digits were written over ASCII.
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        text
+    }
+
+    /// Alertmanager writes year 1 where it means «no time» (SPEC 3.1).
+    pub fn is_year_one(self) -> bool {
+        (-62_135_596_800_000..-62_104_060_800_000).contains(&self.0)
+    }
+}
+
+impl Sub for Time {
+    type Output = Millis;
+    fn sub(self, other: Time) -> Millis {
+        self.0.saturating_sub(other.0)
+    }
+}
+
+impl Add<Millis> for Time {
+    type Output = Time;
+    fn add(self, by: Millis) -> Time {
+        self.after(by)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(ascii(&self.text()))
     }
 }
 
@@ -100,7 +104,11 @@ impl fmt::Debug for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+        if serializer.is_human_readable() {
+            serializer.serialize_str(ascii(&self.text()))
+        } else {
+            serializer.serialize_i64(self.0)
+        }
     }
 }
 

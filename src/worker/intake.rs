@@ -158,11 +158,7 @@ impl Lane {
     pub fn hear(&mut self, moment: &Moment<'_>, cause: Option<Time>) {
         let mut said = std::mem::take(&mut self.said);
         let mut acted = false;
-        for output in &said {
-            if let Some(record) = codec::write_output(output, &moment.settings.codec) {
-                self.say(record);
-            }
-        }
+        codec::write_outputs(&said, &moment.settings.codec).into_iter().for_each(|record| self.say(record));
         for output in said.drain(..) {
             match output {
                 Output::Action(action) => {

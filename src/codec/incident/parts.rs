@@ -15,7 +15,7 @@ pub mod hex {
     use std::borrow::Cow;
 
     pub fn serialize<S: Serializer>(fingerprint: &Fingerprint, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(fingerprint)
+        serializer.serialize_str(const_hex::Buffer::<32>::new().format(&fingerprint.0))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fingerprint, D::Error> {

@@ -1,7 +1,7 @@
 //! What we write: to which topic and partition, and within its schema and size.
 
 use super::*;
-use crate::codec::{OutRecord, read_incident, write_output};
+use crate::codec::{OutRecord, read_incident, write_output, write_outputs};
 use crate::model::{
     Action, ActionId, ActionKind, Channel, Correlation, Decision, Incident, IncidentId, Labels, Metadata, Output, Receipt,
     RuleEvent, Status, TimelineEvent, Verdict, Why,
@@ -174,6 +174,22 @@ fn an_action_carries_its_snapshot_and_is_keyed_by_service() {
     assert_eq!(json["channel"], json!({"type": "slack", "config": {"channel": "#ops", "token": {"$secret": "S"}}}));
     assert_eq!((&json["kind"], &json["event"], &json["rule"]), (&json!("notification"), &json!("triggered"), &json!("r")));
     assert_eq!(json["incident_id"], json["incident"]["id"]);
+}
+
+/// An action takes the text of its incident that stands beside it; one of an older version, or too large with it, does not.
+#[test]
+fn records_written_together_are_those_written_one_by_one() {
+    let published = Arc::new(full());
+    let older = Arc::new(Incident { version: 0, ..full() });
+    let act = |incident: &Arc<Incident>| Output::Action(Action { incident: Arc::clone(incident), ..action(bare()) });
+    let one = Output::Decision(decision(vec![verdict(Why::Acted, None)]));
+    let outputs = [act(&older), Output::Incident(Arc::clone(&published)), one, act(&published), act(&older)];
+    let whole = written(&outputs[3]).value.expect("a value").len();
+    for record_max in [Settings::default().record_max, whole, whole - 1] {
+        let settings = Settings { record_max, ..Settings::default() };
+        let one_by_one: Vec<OutRecord> = outputs.iter().filter_map(|output| write_output(output, &settings)).collect();
+        assert_eq!(write_outputs(&outputs, &settings), one_by_one, "{record_max}");
+    }
 }
 
 #[test]
