@@ -155,7 +155,8 @@ pub const TABLE: &[Metric] = &[
         DELIVERIES,
         Kind::Counter,
         &["channel", "outcome"],
-        "What came of each target of an action: delivered, exhausted (three attempts failed), refused, breaker_open; \
+        "What came of each target of an action: delivered, exhausted (three attempts failed), refused, breaker_open, \
+         crowded (the target takes less than comes); \
          update_failed for a line in a thread. What is not delivered goes to the fallback, or to dead-letters.",
     ),
     metric(
@@ -236,6 +237,12 @@ fn describe() {
     }
     for outcome in ["applied", "unchanged", "rejected"] {
         metrics::counter!(RULES_RELOAD, "outcome" => outcome).increment(0);
+    }
+    for stage in ["decode", "inbox", "command", "event", "delivery"] {
+        metrics::counter!(DEAD_LETTERS, "stage" => stage).increment(0);
+    }
+    for outcome in ["sent", "failed", "withheld"] {
+        metrics::counter!(HEARTBEATS, "outcome" => outcome).increment(0);
     }
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -5,6 +5,7 @@
 mod cases;
 mod cli;
 mod delivery;
+mod deploy;
 mod drill;
 mod fidelity;
 mod http;

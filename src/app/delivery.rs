@@ -32,6 +32,7 @@ pub fn start(config: &Config, clients: Arc<Clients>, layout: &Layout, runtime: &
         fallback: config.delivery.fallback.clone(),
         executor: config.delivery.remediation.clone(),
         heartbeat: config.delivery.heartbeat.clone(),
+        breaker: config.delivery.breaker,
         shards: layout.shards,
         commands_at_home: layout.commands == layout.shards,
         partitions,

@@ -30,6 +30,7 @@ pub struct Delivery {
     pub fallback: Fallback,
     pub remediation: Executor,
     pub heartbeat: Heartbeat,
+    pub breaker: Breaker,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,6 +84,25 @@ pub struct Heartbeat {
     pub url: Option<String>,
     #[serde(serialize_with = "units::write_duration")]
     pub interval: Duration,
+}
+
+/// When a target is left alone for a while, and when it is trusted again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Breaker {
+    /// Deliveries in a row that fail for good, and open it.
+    pub failures: u32,
+    /// How long it stays open.
+    #[serde(serialize_with = "units::write_duration")]
+    pub rest: Duration,
+    /// Deliveries in a row that arrive while it is half-open, and close it.
+    pub successes: u32,
+}
+
+/// The seed's numbers.
+impl Default for Breaker {
+    fn default() -> Breaker {
+        Breaker { failures: 5, rest: 60_000, successes: 2 }
+    }
 }
 
 pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
@@ -155,7 +175,30 @@ pub fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Delivery {
     };
     table.finish();
 
-    Delivery { allow_list, ca_file, proxy, timeout, secrets_dir, slack, pagerduty, sms, email, fallback, remediation, heartbeat }
+    let usual = Breaker::default();
+    let mut table = Section::open(tree, "delivery.breaker", problems);
+    let breaker = Breaker {
+        failures: table.count("failures", u64::from(usual.failures), 1..=1_000) as u32,
+        rest: table.duration("rest", usual.rest, 1_000..=3_600_000),
+        successes: table.count("successes", u64::from(usual.successes), 1..=1_000) as u32,
+    };
+    table.finish();
+
+    Delivery {
+        allow_list,
+        ca_file,
+        proxy,
+        timeout,
+        secrets_dir,
+        slack,
+        pagerduty,
+        sms,
+        email,
+        fallback,
+        remediation,
+        heartbeat,
+        breaker,
+    }
 }
 
 fn base_url(table: &mut Section<'_>, default: &str) -> String {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use delivery::{Delivery, Email, Executor, Fallback, Heartbeat, PagerDuty, Slack, Sms};
+pub use delivery::{Breaker, Delivery, Email, Executor, Fallback, Heartbeat, PagerDuty, Slack, Sms};
 pub use kafka::FIXED_PROPERTIES;
 pub use problem::{Place, Problem};
 pub use units::{Secret, duration_text, parse_duration};

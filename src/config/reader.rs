@@ -143,7 +143,7 @@ impl<'a> Section<'a> {
     pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
         let node = self.take(key)?;
         match node.value {
-            Value::String(text) => Some(Secret::new(text)).filter(|text| !text.expose().is_empty()),
+            Value::String(text) => Some(Secret::read(&text)).filter(|_| !text.is_empty()),
             _ => {
                 self.wrong(key, Some(node.place), "is not a string".to_owned(), "write it in quotes".to_owned());
                 None

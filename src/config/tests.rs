@@ -84,7 +84,7 @@ fn the_whole_of_the_spec_is_understood() {
         [delivery.sms]
         base_url = "http://localhost:9"
         account_sid = "AC1"
-        auth_token = "hush"
+        auth_token = "secret:TWILIO"
         from = "+15550100"
         [delivery.email]
         smtp = "smtp://pager:hush@mail:25"
@@ -94,6 +94,9 @@ fn the_whole_of_the_spec_is_understood() {
         [delivery.fallback]
         recipients = ["ops@example.org"]
         webhook_url = "https://example.org/hook"
+        [delivery.breaker]
+        failures = 3
+        rest = "30s"
         [limits]
         alert = "32KiB"
         open_incidents = 1000
@@ -109,6 +112,8 @@ fn the_whole_of_the_spec_is_understood() {
     assert_eq!(config.api.tokens[0].scopes, [Scope::Alert, Scope::Read]);
     assert_eq!(config.topics.dead_letters, "dlq");
     assert_eq!(config.limits.alert, 32_768);
+    assert_eq!(config.delivery.sms.auth_token, Some(Secret::Named("TWILIO".to_owned())));
+    assert_eq!(config.delivery.breaker, Breaker { failures: 3, rest: 30_000, successes: 2 });
     let printed = serde_json::to_string(&config).unwrap();
     assert!(!printed.contains("xoxb-secret") && !printed.contains("hush"), "secrets are never printed");
     assert!(printed.contains(r#""window":"90m""#), "{printed}");
@@ -136,7 +141,7 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.kafka["bootstrap.servers"], "k:9092");
     assert_eq!(config.roles, [Role::Engine, Role::Api]);
     assert_eq!((config.topics.partitions, config.rules.watch, config.limits.alert), (4, false, 8_192));
-    assert_eq!(config.delivery.slack.token.as_ref().map(Secret::expose), Some("xoxb"));
+    assert_eq!(config.delivery.slack.token, Some(Secret::Text("xoxb".to_owned())));
     assert_eq!(config.rules.default_channels[0]["config"]["channel"], "#x");
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 /// Every table there is, dotted; in the environment `_` stands for the dot. The first, unnamed one holds `roles`.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "",
     "kafka",
     "topics",
@@ -29,6 +29,7 @@ const TABLES: [&str; 23] = [
     "delivery.fallback",
     "delivery.remediation",
     "delivery.heartbeat",
+    "delivery.breaker",
     "limits",
 ];
 

@@ -1,6 +1,7 @@
 //! Values with a unit: durations, sizes in bytes, and texts that must never be printed.
 
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use std::fmt;
 
 /// Milliseconds of `"15m"`, `"50ms"`, `"1h30m"`, `"7d"`; `"0"` is 0. `None`: not a duration, or negative.
@@ -45,17 +46,28 @@ pub fn parse_size(text: &str) -> Option<usize> {
     number.parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// A text that is printed as `(hidden)` wherever it goes.
+/// What is printed as `(hidden)` wherever it goes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub enum Secret {
+    Text(String),
+    /// Written `secret:NAME`: looked up whenever it is used, as `secret("NAME")` of rules, so that a changed file counts.
+    Named(String),
+}
 
 impl Secret {
-    pub fn new(text: String) -> Secret {
-        Secret(text)
+    pub fn read(text: &str) -> Secret {
+        match text.strip_prefix("secret:") {
+            Some(name) => Secret::Named(name.trim().to_owned()),
+            None => Secret::Text(text.to_owned()),
+        }
     }
 
-    pub fn expose(&self) -> &str {
-        &self.0
+    /// As a channel's options have it: a text, or `{"$secret": "NAME"}`.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Secret::Text(text) => json!(text),
+            Secret::Named(name) => json!({ "$secret": name }),
+        }
     }
 }
 
@@ -67,7 +79,10 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("(hidden)")
+        match self {
+            Secret::Text(_) => serializer.serialize_str("(hidden)"),
+            Secret::Named(name) => serializer.serialize_str(&format!("secret:{name}")),
+        }
     }
 }
 

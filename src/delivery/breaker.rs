@@ -1,14 +1,8 @@
 //! The circuit breaker of one target: after five deliveries that failed for good it lets nothing through for a minute, then one
-//! at a time, and after two that arrive everything again (SPEC 7; the seed's numbers).
+//! at a time, and after two that arrive everything again (SPEC 7; the numbers are settings).
 
+use crate::config;
 use crate::delivery::Millis;
-
-/// Deliveries in a row that fail for good, and open it.
-pub const FAILURES: u32 = 5;
-/// How long it stays open.
-pub const REST: Millis = 60_000;
-/// Deliveries in a row that arrive while it is half-open, and close it.
-pub const SUCCESSES: u32 = 2;
 
 /// The values of `incidentd_circuit_breaker_state`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,6 +15,7 @@ pub enum State {
 
 #[derive(Debug, Default)]
 pub struct Breaker {
+    terms: config::Breaker,
     state: State,
     /// In a row, while closed.
     failures: u32,
@@ -31,6 +26,10 @@ pub struct Breaker {
 }
 
 impl Breaker {
+    pub fn new(terms: config::Breaker) -> Breaker {
+        Breaker { terms, ..Breaker::default() }
+    }
+
     /// As it stands at `now`: an open one whose rest is over is half-open from then on.
     pub fn state(&mut self, now: Millis) -> State {
         if self.state == State::Open && now >= self.until {
@@ -49,7 +48,7 @@ impl Breaker {
         self.failures = 0;
         if self.state == State::HalfOpen {
             self.successes += 1;
-            if self.successes >= SUCCESSES {
+            if self.successes >= self.terms.successes {
                 self.state = State::Closed;
             }
         }
@@ -59,12 +58,12 @@ impl Breaker {
     pub fn failed(&mut self, now: Millis) {
         self.failures += 1;
         let opens = match self.state {
-            State::Closed => self.failures >= FAILURES,
+            State::Closed => self.failures >= self.terms.failures,
             State::HalfOpen => true,
             State::Open => false,
         };
         if opens {
-            (self.state, self.failures, self.until) = (State::Open, 0, now + REST);
+            (self.state, self.failures, self.until) = (State::Open, 0, now + self.terms.rest);
         }
     }
 
@@ -77,6 +76,9 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FAILURES: u32 = 5;
+    const REST: Millis = 60_000;
 
     fn opened(at: Millis) -> Breaker {
         let mut breaker = Breaker::default();
@@ -125,5 +127,14 @@ mod tests {
         breaker.failed(REST - 1);
         breaker.arrived();
         assert_eq!(breaker.state(REST), State::HalfOpen);
+    }
+
+    #[test]
+    fn its_numbers_are_settings() {
+        let mut breaker = Breaker::new(config::Breaker { failures: 1, rest: 10, successes: 1 });
+        breaker.failed(0);
+        assert_eq!((breaker.state(9), breaker.state(10)), (State::Open, State::HalfOpen));
+        breaker.arrived();
+        assert_eq!(breaker.state(10), State::Closed);
     }
 }

@@ -7,7 +7,7 @@ mod ending;
 mod leg;
 
 use crate::codec::{PostedKind, read_posted};
-use crate::config::{Executor, Fallback};
+use crate::config::{self, Executor, Fallback};
 use crate::delivery::book::{Book, Write};
 use crate::delivery::breaker::State;
 use crate::delivery::channel::{Executed, Kind, Sent, Target, Thread};
@@ -39,6 +39,7 @@ const LABELS: usize = 10_000;
 pub struct Terms {
     pub fallback: Fallback,
     pub executor: Executor,
+    pub breaker: config::Breaker,
     /// Partitions of `incidentd-delivery`.
     pub partitions: u32,
 }
@@ -113,8 +114,8 @@ pub struct Desk {
 impl Desk {
     pub fn new(terms: Terms) -> Desk {
         Desk {
+            dispatch: Dispatch::new(UNDER_WAY, terms.breaker),
             terms,
-            dispatch: Dispatch::new(UNDER_WAY),
             jobs: BTreeMap::new(),
             open: BTreeMap::new(),
             stories: Stories::default(),
@@ -350,8 +351,8 @@ impl Desk {
         match self.jobs.remove(&ticket) {
             Some(Job::Leg(leg)) => self.ended(ticket, leg, end, now),
             Some(Job::Tell(incident, target, _)) => {
-                self.stories.told(incident, target, end.why.is_empty());
-                if !end.why.is_empty() {
+                self.stories.told(incident, target, end.outcome);
+                if end.outcome != Outcome::Delivered {
                     self.todo.push(Do::Count { channel: "slack", outcome: "update_failed", seconds: None });
                 }
             }

@@ -2,6 +2,7 @@
 //!
 //! A target that hangs holds its own few attempts and nothing else. Pure, as the lanes are.
 
+use crate::config;
 use crate::delivery::breaker::State;
 use crate::delivery::lane::{Answer, End, Lane, Step};
 use crate::delivery::{Millis, Ticket};
@@ -12,7 +13,6 @@ use std::sync::Arc;
 /// Past so many targets those that only remember a failure are forgotten.
 const LANES: usize = 10_000;
 
-#[derive(Default)]
 struct Held {
     lane: Lane,
     /// It stands in `eager`.
@@ -32,12 +32,13 @@ pub struct Dispatch {
     wakes: BTreeSet<(Millis, Arc<str>)>,
     under_way: usize,
     most: usize,
+    terms: config::Breaker,
     breakers: Vec<(Arc<str>, State)>,
 }
 
 impl Dispatch {
-    /// `most`: attempts under way at the same time.
-    pub fn new(most: usize) -> Dispatch {
+    /// `most`: attempts under way at the same time; `terms`: of every target's breaker.
+    pub fn new(most: usize, terms: config::Breaker) -> Dispatch {
         Dispatch {
             lanes: BTreeMap::new(),
             tickets: BTreeMap::new(),
@@ -45,6 +46,7 @@ impl Dispatch {
             wakes: BTreeSet::new(),
             under_way: 0,
             most,
+            terms,
             breakers: Vec::new(),
         }
     }
@@ -59,7 +61,8 @@ impl Dispatch {
         if self.lanes.len() >= LANES && !self.lanes.contains_key(key) {
             self.lanes.retain(|_, held| !held.lane.is_idle() || held.lane.state(now) != State::Closed);
         }
-        self.lanes.entry(Arc::clone(key)).or_default().lane.submit(ticket, incident);
+        let new = || Held { lane: Lane::new(self.terms), eager: false, wake: None, shown: State::Closed };
+        self.lanes.entry(Arc::clone(key)).or_insert_with(new).lane.submit(ticket, incident, now);
         self.tickets.insert(ticket, Arc::clone(key));
         self.look_at(key);
     }
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_bounded_and_targets_take_turns() {
-        let mut dispatch = Dispatch::new(4);
+        let mut dispatch = Dispatch::new(4, config::Breaker::default());
         for ticket in 0..8 {
             dispatch.submit(&key(ticket / 4), ticket, incident(ticket), 0);
         }
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_target_that_hangs_holds_up_no_other() {
-        let mut dispatch = Dispatch::new(64);
+        let mut dispatch = Dispatch::new(64, config::Breaker::default());
         (0..1_000).for_each(|ticket| dispatch.submit(&key(0), ticket, incident(ticket), 0));
         (1_000..1_100).for_each(|ticket| dispatch.submit(&key(1), ticket, incident(ticket), 0));
         let mut arrived = 0;
@@ -233,7 +236,7 @@ mod tests {
 
     #[test]
     fn breakers_are_told_when_they_change_and_also_without_traffic() {
-        let mut dispatch = Dispatch::new(64);
+        let mut dispatch = Dispatch::new(64, config::Breaker::default());
         (0..5).for_each(|ticket| dispatch.submit(&key(0), ticket, incident(ticket), 0));
         let mut now = 0;
         while dispatch.len() > 0 {
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_targets_that_work() {
-        let mut dispatch = Dispatch::new(8);
+        let mut dispatch = Dispatch::new(8, config::Breaker::default());
         for ticket in 0..1_000 {
             dispatch.submit(&key(ticket), ticket, incident(ticket), 0);
             assert_eq!(sends(&mut dispatch, 0), [ticket]);
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn on_hold_what_is_under_way_ends_and_nothing_begins() {
-        let mut dispatch = Dispatch::new(1);
+        let mut dispatch = Dispatch::new(1, config::Breaker::default());
         (0..2).for_each(|ticket| dispatch.submit(&key(0), ticket, incident(ticket), 0));
         assert_eq!(sends(&mut dispatch, 0), [0]);
         dispatch.hold();

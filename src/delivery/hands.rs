@@ -60,8 +60,12 @@ impl Hands {
         done: crossbeam_channel::Sender<(Slot, i64)>,
         wanted: Arc<AtomicBool>,
     ) -> Hands {
-        let terms =
-            Terms { fallback: settings.fallback.clone(), executor: settings.executor.clone(), partitions: settings.partitions };
+        let terms = Terms {
+            fallback: settings.fallback.clone(),
+            executor: settings.executor.clone(),
+            breaker: settings.breaker,
+            partitions: settings.partitions,
+        };
         Hands {
             desk: Desk::new(terms),
             channels,

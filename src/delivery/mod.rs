@@ -75,6 +75,7 @@ pub struct Settings {
     pub fallback: config::Fallback,
     pub executor: config::Executor,
     pub heartbeat: config::Heartbeat,
+    pub breaker: config::Breaker,
     /// Partitions of `incidents`; and whether those of `commands` are the same.
     pub shards: u32,
     pub commands_at_home: bool,

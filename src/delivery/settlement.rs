@@ -4,7 +4,7 @@ use crate::codec::Posted;
 use crate::delivery::Record;
 use crate::delivery::book::Write;
 use crate::delivery::channel::{self, Target};
-use crate::delivery::lane::End;
+use crate::delivery::lane::{End, Outcome};
 use crate::model::{IncidentId, Time};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,11 +43,11 @@ pub fn receipts(posted: &Posted, incidents: &[IncidentId], target: &Target, labe
             "action_id": posted.id,
             "channel": target.channel,
             "target": cut(label, TARGET_MOST),
-            "delivered": end.why.is_empty(),
+            "delivered": end.outcome == Outcome::Delivered,
             "attempts": end.attempts,
             "sent_at": now,
         });
-        if !end.why.is_empty() {
+        if end.outcome != Outcome::Delivered {
             value["error"] = json!(cut(&end.why, ERROR_MOST));
         }
         Command { incident: *incident, value }
@@ -98,7 +98,6 @@ pub fn cut(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
     use crate::codec::{AlertRecord, Item, PostedKind, Settings, read_alerts, read_command};
-    use crate::delivery::lane::Outcome;
     use crate::model::{ActionId, Origin, RuleEvent, Severity, Topic};
 
     fn posted() -> Posted {

@@ -6,6 +6,7 @@ use crate::codec::{Story, read_story, snapshot};
 use crate::delivery::Record;
 use crate::delivery::book::Book;
 use crate::delivery::channel::Thread;
+use crate::delivery::lane::Outcome;
 use crate::delivery::thread::{Open, belongs, mark};
 use crate::model::time::{DAY, Millis};
 use crate::model::{IncidentId, Status, Time, TimelineEntry};
@@ -46,6 +47,8 @@ pub struct Stories {
     bytes: usize,
     /// Incidents whose threads are to be looked at.
     changed: BTreeSet<IncidentId>,
+    /// Of which a thread could not be told; to be looked at again at the next sweep.
+    missed: BTreeSet<IncidentId>,
     /// Threads that are being told.
     telling: BTreeSet<(IncidentId, String)>,
 }
@@ -95,12 +98,15 @@ impl Stories {
         found
     }
 
-    /// It is told all that was known, or cannot be told now: then it is tried again at the next change.
-    pub fn told(&mut self, incident: IncidentId, target: String, arrived: bool) {
+    /// It is told all that was known, or cannot be told now: then it is tried again at the next sweep, where the target is down, and
+    /// at the next change.
+    pub fn told(&mut self, incident: IncidentId, target: String, outcome: Outcome) {
         self.telling.remove(&(incident, target));
-        if arrived {
+        match outcome {
             // Something may have come while it was told.
-            self.changed.insert(incident);
+            Outcome::Delivered => drop(self.changed.insert(incident)),
+            Outcome::Exhausted | Outcome::BreakerOpen | Outcome::Crowded => drop(self.missed.insert(incident)),
+            Outcome::Refused => {}
         }
     }
 
@@ -129,6 +135,7 @@ impl Stories {
     }
 
     pub fn sweep(&mut self, now: Time) {
+        self.changed.append(&mut self.missed);
         let old: Vec<_> = self.recent.iter().filter(|(_, recent)| recent.at + KEEP <= now).map(|(id, _)| *id).collect();
         old.into_iter().for_each(|incident| self.forget(incident));
         if self.bytes > MOST {

@@ -1,3 +1,3 @@
 //! Delivery: from an action to people.
 
-mod channels;
+pub mod channels;

@@ -1,6 +1,6 @@
 //! The HTTP API on a real broker, as its users meet it.
 
-mod client;
+pub mod client;
 mod instances;
 mod overload;
 mod routes;

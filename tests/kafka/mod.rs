@@ -1,8 +1,10 @@
 //! On a real Apache Kafka broker: exactly once whatever dies, and no record that stops a shard.
 
 mod aborts;
+mod acknowledged;
 mod audit;
 mod backlog;
+mod breaker;
 mod cascade;
 mod catch_up;
 mod commands;
@@ -14,9 +16,11 @@ mod group;
 mod kills;
 mod levels;
 mod members;
+mod misbehaved;
 mod poison;
 mod replayed;
 mod restart;
+mod told;
 mod traffic;
 
 use std::sync::{Mutex, MutexGuard};

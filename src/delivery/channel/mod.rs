@@ -43,7 +43,9 @@ const REASON: usize = 1_000;
 pub struct Channels {
     http: client::Http,
     slack: slack::Slack,
+    slack_token: Option<config::Secret>,
     email: email::Email,
+    email_password: Option<config::Secret>,
     sms: config::Sms,
     pagerduty: config::PagerDuty,
     secrets: Secrets,
@@ -78,7 +80,9 @@ impl Channels {
         Ok(Channels {
             http: client::Http::new(resolver, &roots, proxy.as_ref(), timeout).map_err(ChannelsError)?,
             slack: slack::Slack::new(&delivery.slack),
-            email: email::Email::new(&delivery.email, &roots, timeout),
+            slack_token: delivery.slack.token.clone(),
+            email: email::Email::new(&delivery.email, roots, timeout),
+            email_password: delivery.email.password.clone(),
             sms: delivery.sms.clone(),
             pagerduty: delivery.pagerduty.clone(),
             secrets: Secrets::new(delivery.secrets_dir.as_deref(), of_settings(delivery)),
@@ -133,7 +137,19 @@ impl Channels {
     }
 
     async fn open(&self, message: &Message) -> Result<Opened, String> {
-        let mut opened = self.secrets.open(&message.target.config).await?;
+        let mut config = message.target.config.clone();
+        // The settings' own secrets are looked up beside the target's: a file of theirs may change as well.
+        let of_settings = match message.target.channel.as_str() {
+            "slack" => Some((slack::TOKEN, &self.slack_token)),
+            "sms" => Some((sms::AUTH_TOKEN, &self.sms.auth_token)),
+            "email" => Some((email::PASSWORD, &self.email_password)),
+            _ => None,
+        };
+        if let Some((key, secret)) = of_settings {
+            config.remove(key);
+            config.extend(secret.iter().map(|secret| (key.to_owned(), secret.to_value())));
+        }
+        let mut opened = self.secrets.open(&config).await?;
         // A webhook's path is often its token, though it stands there in clear.
         if let Some(path) = opened.config.get("url").and_then(Value::as_str).and_then(link::path) {
             opened.hidden.add(&path);
@@ -153,7 +169,9 @@ impl Channels {
 fn of_settings(delivery: &config::Delivery) -> Hidden {
     let mut hidden = Hidden::default();
     for secret in [&delivery.slack.token, &delivery.sms.auth_token, &delivery.email.password].into_iter().flatten() {
-        hidden.add(secret.expose());
+        if let config::Secret::Text(text) = secret {
+            hidden.add(text);
+        }
     }
     for url in [&delivery.email.smtp, &delivery.proxy].into_iter().flatten() {
         if let Some(password) = Url::parse(url).ok().as_ref().and_then(Url::password) {

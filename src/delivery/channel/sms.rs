@@ -16,6 +16,9 @@ const MOST: usize = 1_600;
 const DESCRIPTION: usize = 300;
 const TITLE: usize = 600;
 
+/// Where the opened options have `delivery.sms.auth_token`.
+pub const AUTH_TOKEN: &str = "auth_token";
+
 /// Twilio's error.
 #[derive(Deserialize)]
 struct Said {
@@ -25,7 +28,8 @@ struct Said {
 }
 
 pub async fn send(sms: &config::Sms, http: &Http, message: &Message, opened: &Opened, link: Option<&str>) -> Sent {
-    let (Some(account), Some(token), Some(from)) = (&sms.account_sid, &sms.auth_token, &sms.from) else {
+    let token = opened.config.get(AUTH_TOKEN).and_then(Value::as_str);
+    let (Some(account), Some(token), Some(from)) = (&sms.account_sid, token, &sms.from) else {
         let why = "SMS is not set up: delivery.sms wants account_sid, auth_token and from".to_owned();
         return Sent::Refused { why };
     };
@@ -47,10 +51,11 @@ pub async fn send(sms: &config::Sms, http: &Http, message: &Message, opened: &Op
     let mut sent = Sent::Refused { why: "the sms target names no `phone_numbers`".to_owned() };
     let mut failed = None;
     for number in numbers {
-        let request = http
-            .request(Method::POST, url.clone(), &message.action_id)
-            .basic_auth(account, Some(token.expose()))
-            .form(&[("To", number), (sender, from.as_str()), ("Body", body.as_str())]);
+        let request = http.request(Method::POST, url.clone(), &message.action_id).basic_auth(account, Some(token)).form(&[
+            ("To", number),
+            (sender, from.as_str()),
+            ("Body", body.as_str()),
+        ]);
         sent = one(http, request).await;
         if !matches!(sent, Sent::Delivered { .. }) && failed.is_none() {
             failed = Some(sent.clone());

@@ -173,7 +173,8 @@ impl<'a> View<'a> {
             ("Triggered", self.text("triggered_at").to_owned()),
         ];
         facts.extend(self.field("labels.model_id").filter(|model| !model.is_empty()).map(|model| ("Model", model)));
-        if let (Some(current), Some(threshold)) = (self.field("metadata.current_value"), self.field("metadata.threshold")) {
+        let filled = |path: &str| self.field(path).filter(|text| !text.is_empty());
+        if let (Some(current), Some(threshold)) = (filled("metadata.current_value"), filled("metadata.threshold")) {
             let unit = self.field("metadata.unit").unwrap_or_default();
             facts.push(("Current / Threshold", format!("{current} / {threshold} {unit}").trim_end().to_owned()));
         }

@@ -11,14 +11,14 @@ use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-struct MailServer {
+pub struct MailServer {
     child: Child,
-    port: u16,
+    pub port: u16,
     messages: Receiver<Value>,
 }
 
 impl MailServer {
-    fn start(asked: Value) -> MailServer {
+    pub fn start(asked: Value) -> MailServer {
         let mut child = script("smtpd.py").arg(asked.to_string()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().expect("the mail server has started").unwrap().parse().unwrap();
@@ -38,7 +38,7 @@ impl MailServer {
         self.messages.recv_timeout(Duration::from_secs(1)).ok()
     }
 
-    fn took(&self) -> Value {
+    pub fn took(&self) -> Value {
         self.messages.recv_timeout(Duration::from_secs(10)).expect("a message has arrived")
     }
 }

@@ -42,6 +42,7 @@ async fn whatever_does_not_answer_ends_in_time() {
     for (answer, words) in [
         (Answer::Hang, "no answer within 1s"),
         (Answer::DripHead, "no answer within 1s"),
+        (Answer::Close, "the connection broke"),
         (Answer::Reset, "the connection broke"),
     ] {
         let begun = Instant::now();

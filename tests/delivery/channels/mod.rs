@@ -2,13 +2,13 @@
 //! misbehave by a script.
 
 mod counterparts;
-mod email;
+pub mod email;
 mod http;
 mod officials;
-mod receiver;
+pub mod receiver;
 mod secrets;
 mod ssrf;
-mod tls;
+pub mod tls;
 
 use incidentd::config::{Config, Delivery};
 use incidentd::delivery::channel::{Channels, Kind, Message, Sent, Target};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -14,7 +14,9 @@ pub enum Answer {
     Say(u16, &'static str, String),
     /// Reads the request, and then says nothing.
     Hang,
-    /// Reads the request, and breaks the connection off.
+    /// Reads the request, and closes the connection.
+    Close,
+    /// Reads the request, and resets the connection (RST); all of the script, or none of it.
     Reset,
     /// A head that never ends, a byte now and then.
     DripHead,
@@ -36,6 +38,7 @@ pub struct Request {
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
+    pub at: Instant,
 }
 
 impl Request {
@@ -71,6 +74,9 @@ impl Receiver {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (script, kept, acceptor) = (script.clone(), kept.clone(), acceptor.clone());
+                if script.iter().all(|answer| matches!(answer, Answer::Reset)) {
+                    stream.set_zero_linger().unwrap();
+                }
                 tokio::spawn(async move {
                     match acceptor {
                         None => serve(stream, &script, &kept).await,
@@ -123,7 +129,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: &[Answer
             std::future::pending::<()>().await;
             Ok(())
         }
-        Answer::Reset => Ok(()),
+        Answer::Close | Answer::Reset => Ok(()),
         Answer::DripHead => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ").await;
             drip(&mut stream).await
@@ -176,7 +182,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
             return None;
         }
     }
-    Some(Request { method, target, headers, body })
+    Some(Request { method, target, headers, body, at: Instant::now() })
 }
 
 /// A port on which nobody listens.

@@ -1,5 +1,6 @@
 //! Secrets reach the receiver, and nothing else.
 
+use super::email::MailServer;
 use super::receiver::{Answer, Receiver, ok};
 use super::{channels, delivered, message, refused};
 use incidentd::delivery::channel::Sent;
@@ -19,6 +20,50 @@ async fn a_changed_file_counts_from_the_next_message_on() {
     }
     let keys: Vec<_> = receiver.requests().iter().map(|request| request.json()["routing_key"].clone()).collect();
     assert_eq!(keys, ["first", "second"]);
+}
+
+/// Those of the settings too: Slack's token, Twilio's, the mail server's password.
+#[tokio::test]
+async fn a_setting_may_name_a_secret_and_goes_by_its_file_at_each_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let slack = Receiver::start(vec![ok(r#"{"ok":true,"channel":"C1","ts":"1.2"}"#)]).await;
+    let twilio = Receiver::start(vec![Answer::Say(201, "", r#"{"sid":"SM1"}"#.to_owned())]).await;
+    let mail = MailServer::start(json!({"user": "pager", "password": "new-password"}));
+    let text = format!(
+        "timeout = \"5s\"\nsecrets_dir = {:?}\n[delivery.slack]\ntoken = \"secret:SLACK_TOKEN\"\nbase_url = \"{}\"\n\
+         [delivery.sms]\naccount_sid = \"AC\"\nauth_token = \"secret:TWILIO_TOKEN\"\nfrom = \"+1\"\nbase_url = \"{}\"\n\
+         [delivery.email]\nsmtp = \"smtp://localhost:{}?tls=none\"\nfrom = \"p@example.com\"\nusername = \"pager\"\n\
+         password = \"secret:MAIL_PASSWORD\"\n",
+        folder.path(),
+        slack.url(""),
+        twilio.url(""),
+        mail.port
+    );
+    let channels = channels(&text);
+    let (to_slack, to_phone) =
+        (message("slack", json!({"channel": "#ops", "token": "of a rule"})), message("sms", json!({"phone_numbers": ["+2"]})));
+    let to_mail = message("email", json!({"recipients": ["a@example.org"]}));
+    for (message, name) in [(&to_slack, "SLACK_TOKEN"), (&to_phone, "TWILIO_TOKEN"), (&to_mail, "MAIL_PASSWORD")] {
+        refused(&channels.send(message, None).await, &format!("the secret {name} is missing"));
+    }
+    for token in ["old-token", "new-token"] {
+        put("SLACK_TOKEN", token);
+        put("TWILIO_TOKEN", token);
+        delivered(&channels.send(&to_slack, None).await);
+        delivered(&channels.send(&to_phone, None).await);
+    }
+    let seen =
+        |receiver: &Receiver| receiver.requests().iter().map(|it| it.header("authorization").to_owned()).collect::<Vec<_>>();
+    assert_eq!(seen(&slack), ["Bearer old-token", "Bearer new-token"]);
+    assert_eq!(seen(&twilio), ["Basic QUM6b2xkLXRva2Vu", "Basic QUM6bmV3LXRva2Vu"]);
+    put("MAIL_PASSWORD", "old-password");
+    let sent = channels.send(&to_mail, None).await;
+    refused(&sent, "535");
+    assert!(!format!("{sent:?}").contains("old-password"), "{sent:?}");
+    put("MAIL_PASSWORD", "new-password");
+    delivered(&channels.send(&to_mail, None).await);
+    mail.took();
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Authority {
         (file, key_file)
     }
 
-    fn acceptor(&self, name: &str, expired: bool) -> TlsAcceptor {
+    pub fn acceptor(&self, name: &str, expired: bool) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
         if expired {

@@ -12,28 +12,53 @@ use crate::delivery::channel::secrets::Opened;
 use lettre::Address;
 use lettre::message::Mailbox;
 use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+/// Where the opened options have `delivery.email.password`.
+pub const PASSWORD: &str = "password";
+
 pub struct Email {
-    /// Or which setting is missing or wrong.
-    server: Result<smtp::Server, String>,
+    settings: config::Email,
+    roots: Roots,
+    timeout: Duration,
+    /// With the password that it is for, which may be a file that changes.
+    made: Mutex<Option<(Option<String>, Made)>>,
     from: Result<Mailbox, String>,
 }
 
+/// Or which setting is missing or wrong.
+type Made = Result<Arc<smtp::Server>, String>;
+
 impl Email {
     /// `timeout` is for one attempt at one message.
-    pub fn new(email: &config::Email, roots: &Roots, timeout: Duration) -> Email {
+    pub fn new(email: &config::Email, roots: Roots, timeout: Duration) -> Email {
         let from = match &email.from {
             Some(from) => from.parse().map_err(|error| format!("delivery.email.from is no address: {error}")),
             None => Err("delivery.email.from is not set: give the address that pages come from".to_owned()),
         };
-        Email { server: smtp::Server::new(email, roots, timeout), from }
+        Email { settings: email.clone(), roots, timeout, made: Mutex::default(), from }
+    }
+
+    /// The connections are kept as long as the password stays the same.
+    fn server(&self, password: Option<&str>) -> Made {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, server)) = &*made
+            && of.as_deref() == password
+        {
+            return server.clone();
+        }
+        let server = smtp::Server::new(&self.settings, password, &self.roots, self.timeout).map(Arc::new);
+        *made = Some((password.map(str::to_owned), server.clone()));
+        server
     }
 
     pub async fn send(&self, message: &Message, opened: &Opened, link: Option<&str>) -> Sent {
-        let (server, from) = match (&self.server, &self.from) {
+        let password = opened.config.get(PASSWORD).and_then(Value::as_str);
+        let (server, from) = match (self.server(password), &self.from) {
             (Ok(server), Ok(from)) => (server, from),
-            (Err(why), _) | (_, Err(why)) => return Sent::Refused { why: why.clone() },
+            (Err(why), _) => return Sent::Refused { why },
+            (_, Err(why)) => return Sent::Refused { why: why.clone() },
         };
         let recipients = Recipients::of(opened);
         if recipients.to.is_empty() && recipients.cc.is_empty() {

@@ -26,14 +26,14 @@ pub struct Server {
 impl Server {
     /// `smtp://host:25` speaks STARTTLS where the server offers it, and must where there is a password; `?tls=required` and
     /// `?tls=none` say otherwise. `smtps://host:465` is TLS from the start. An answer names the setting that is wrong.
-    pub fn new(email: &config::Email, roots: &Roots, timeout: Duration) -> Result<Server, String> {
+    pub fn new(email: &config::Email, password: Option<&str>, roots: &Roots, timeout: Duration) -> Result<Server, String> {
         let smtp = email.smtp.as_deref();
         let smtp = smtp.ok_or("delivery.email.smtp is not set: give the mail server, such as \"smtp://mail.example.com:587\"")?;
         let wrong = |problem: String| format!("delivery.email.smtp: {problem}");
         let url = Url::parse(smtp).map_err(|error| wrong(format!("it is no URL: {error}")))?;
         let host = url.host_str().ok_or_else(|| wrong("it names no host".to_owned()))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let credentials = credentials(email, &url)?;
+        let credentials = credentials(email, password, &url)?;
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value);
         let parameters = || roots.for_smtp(host).map_err(|error| wrong(format!("TLS cannot be set up: {error}")));
         let (tls, port) = match (url.scheme(), asked.as_deref()) {
@@ -113,9 +113,9 @@ impl Server {
     }
 }
 
-fn credentials(email: &config::Email, url: &Url) -> Result<Option<(String, String)>, String> {
+fn credentials(email: &config::Email, password: Option<&str>, url: &Url) -> Result<Option<(String, String)>, String> {
     let user = email.username.clone().or_else(|| Some(decoded(url.username())).filter(|user| !user.is_empty()));
-    let password = email.password.as_ref().map(|password| password.expose().to_owned()).or_else(|| url.password().map(decoded));
+    let password = password.map(str::to_owned).or_else(|| url.password().map(decoded));
     match (user, password) {
         (Some(user), Some(password)) => Ok(Some((user, password))),
         (None, None) => Ok(None),

@@ -14,8 +14,10 @@ use serde_json::Value;
 
 pub struct Slack {
     url: Result<Url, String>,
-    token: Option<config::Secret>,
 }
+
+/// Where the opened options have `delivery.slack.token`.
+pub const TOKEN: &str = "token";
 
 #[derive(Deserialize)]
 struct Said {
@@ -36,7 +38,7 @@ impl Slack {
     pub fn new(slack: &config::Slack) -> Slack {
         let url = format!("{}/chat.postMessage", slack.base_url);
         let url = Url::parse(&url).map_err(|error| format!("delivery.slack.base_url is no URL: {error}"));
-        Slack { url, token: slack.token.clone() }
+        Slack { url }
     }
 
     pub async fn send(
@@ -52,7 +54,7 @@ impl Slack {
             Ok(url) => url,
             Err(why) => return refused(why),
         };
-        let Some(token) = &self.token else {
+        let Some(token) = opened.config.get(TOKEN).and_then(Value::as_str) else {
             return refused("delivery.slack.token is not set: give the bot's token, xoxb-…");
         };
         let Some(channel) = opened.config.get("channel").and_then(Value::as_str).filter(|channel| !channel.is_empty()) else {
@@ -65,7 +67,7 @@ impl Slack {
             // Without the character set Slack warns.
             let request = http
                 .request(Method::POST, url.clone(), &message.action_id)
-                .bearer_auth(token.expose())
+                .bearer_auth(token)
                 .header(CONTENT_TYPE, "application/json; charset=utf-8")
                 .json(&body);
             let answer = match http.ask(request).await {

@@ -1,6 +1,7 @@
 //! Targets that are down for long, hang, or come back.
 
 use super::*;
+use crate::delivery::tracker::{RECORDS, Tracker, Turn};
 
 /// Every target down for an hour, a page each second: each is reported at once, nothing piles up, and afterwards pages arrive.
 #[test]
@@ -31,6 +32,40 @@ fn all_down_for_an_hour_everything_is_reported_and_nothing_piles_up() {
     assert!(world.desk.jobs.is_empty() && world.desk.open.is_empty() && world.desk.dispatch.len() == 0);
     // Of what reached nobody somebody learns, once a minute.
     assert!((50..=61).contains(&world.alerts.len()), "{}", world.alerts.len());
+}
+
+/// Every target hangs for an hour, ten thousand pages wait already and ten more come each second: no more are read than may be under
+/// way, none is passed over, and those after the hour arrive.
+#[test]
+fn an_hour_of_hanging_targets_fills_no_memory_and_loses_nothing() {
+    const HOUR: Millis = 3_600_000;
+    const LAST: Millis = HOUR + 180_000;
+    let mut world = World::new(|_, at| if at < HOUR { again("no answer within 10s") } else { delivered() });
+    world.lag = |_| 10_000;
+    let written = |at: Millis| 10_000 + at.min(LAST) as u64 / 100;
+    let (mut tracker, mut read, mut paused, mut pauses, mut most) = (Tracker::new(1, None), 0, false, 0, 0);
+    while world.at < LAST + 120_000 {
+        while !paused && read < written(world.at) {
+            read += 1;
+            world.take(notification(read, read, slack(&format!("#t{}", read % 20))));
+            tracker.read(read as i64, 1);
+            paused = tracker.turn() == Some(Turn::Pause);
+            pauses += u32::from(paused);
+        }
+        most = most.max(world.desk.jobs.len());
+        world.advance(1_000);
+        // What is kept for the test alone.
+        world.sent.clear();
+        world.done.drain(..).for_each(|(offset, _)| tracker.done(offset));
+        paused &= tracker.turn() != Some(Turn::Resume);
+    }
+    assert!(pauses > 0 && most <= RECORDS, "{pauses} pauses, {most} under way at a time");
+    assert_eq!((read, tracker.position()), (written(LAST), written(LAST) as i64 + 1), "each was read and came to its end");
+    assert_eq!(world.settled.len() as u64, read);
+    let told = |settlement: &Settlement| settlement.commands.iter().any(|command| command.value["delivered"] == true);
+    assert!(world.settled.iter().all(|settlement| told(settlement) != settlement.dead_letter.is_some()), "arrived, or reported");
+    assert!(world.settled[read as usize - 1_000..].iter().all(told), "afterwards pages arrive");
+    assert!(world.desk.jobs.is_empty() && world.desk.open.is_empty() && world.desk.dispatch.len() == 0);
 }
 
 #[test]

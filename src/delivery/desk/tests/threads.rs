@@ -109,6 +109,25 @@ fn an_update_that_does_not_arrive_comes_with_the_next_change() {
     assert_eq!(told(&world)[2..], [update("acknowledged"), update("resolved")]);
 }
 
+/// The last word of an incident must not wait for a next one.
+#[test]
+fn an_update_that_meets_a_target_that_is_down_comes_when_it_is_up_again() {
+    let mut world =
+        World::new(|attempt, at| if attempt.kind == Kind::Update && at < 60_000 { again("503") } else { delivered() });
+    world.take(notification(1, 7, threaded()));
+    world.hear(&story("resolved", json!([entry("resolved", 2)])));
+    let mut before = 0;
+    for _ in 0..4 {
+        before = world.sent.len();
+        world.advance(30_000);
+        world.desk.sweep(world.now());
+        world.run();
+    }
+    assert_eq!(told(&world).last(), Some(&update("resolved")));
+    assert_eq!(world.sent.len(), before, "once it is told it is told no more");
+    assert_eq!(world.counts["slack update_failed"], 2);
+}
+
 #[test]
 fn without_thread_updates_there_is_no_thread() {
     let mut world = World::new(|_, _| delivered());

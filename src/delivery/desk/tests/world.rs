@@ -90,7 +90,7 @@ impl World {
             Fallback { recipients: vec!["oncall@x.org".to_owned()], webhook_url: Some("https://hook.example.com/in".to_owned()) };
         let executor = Executor { webhook_url: Some("https://fix.example.com/".to_owned()), secret: None };
         World {
-            desk: Desk::new(Terms { fallback, executor, partitions: 2 }),
+            desk: Desk::new(Terms { fallback, executor, breaker: config::Breaker::default(), partitions: 2 }),
             at: 0,
             script: Box::new(script),
             verdict: || Executed::Answered { outcome: Verdict::Started, error: None },
