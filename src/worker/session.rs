@@ -9,10 +9,12 @@ use crate::worker::health::Pulse;
 use crate::worker::intake::Moment;
 use crate::worker::lane::{Lane, Position};
 use crate::worker::report::{Gauges, Seen};
+use crate::worker::rules::{Loading, load};
 use crate::worker::transactions::Transactions;
 use crate::worker::{INPUTS, Settings, topic_name};
 use smallvec::SmallVec;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Records of one batch; what the queue holds ready, so a batch is full only where more waits.
@@ -54,6 +56,7 @@ pub struct Session<'a> {
     pub routes: [Vec<usize>; INPUTS.len()],
     pub rules: Rc<RuleSet>,
     rules_version: u64,
+    loading: Option<Loading>,
     pub pace: Pace,
     /// The group has given us our share, which may be nothing.
     assigned: bool,
@@ -82,7 +85,7 @@ impl Session<'_> {
 
     fn open<'a>(worker: usize, settings: &'a Settings, pulse: &'a Pulse) -> Result<Session<'a>, Error> {
         let rules_version = settings.rules.version();
-        let rules = load(settings).map_err(Error::fatal)?;
+        let rules = load(&settings.rules.source(), &settings.rule_limits).map_err(Error::fatal)?;
         // librdkafka joins in the background, while the producer aborts what its predecessor left open.
         let topics = INPUTS.map(|topic| topic_name(&settings.names, topic).to_owned()).to_vec();
         let consumer = GroupConsumer::join(&settings.clients.consumer(worker), topics)?;
@@ -104,6 +107,7 @@ impl Session<'_> {
             routes: Default::default(),
             rules: Rc::new(rules),
             rules_version,
+            loading: None,
             pace: Pace::new(settings),
             assigned: false,
             started: false,
@@ -255,13 +259,25 @@ impl Session<'_> {
         Ok(lanes)
     }
 
+    /// A changed set is loaded beside the loop; what changes meanwhile is loaded after it.
     fn reload_rules(&mut self) {
         let version = self.settings.rules.version();
-        if version == self.rules_version {
-            return;
+        if version != self.rules_version && self.loading.is_none() {
+            self.rules_version = version;
+            let (source, limits) = (self.settings.rules.source(), self.settings.rule_limits);
+            match Loading::start(Arc::clone(&source), limits) {
+                Ok(loading) => self.loading = Some(loading),
+                // Better late for a moment than by the old rules.
+                Err(_) => self.take_rules(load(&source, &limits)),
+            }
         }
-        self.rules_version = version;
-        match load(self.settings) {
+        if let Some(loading) = self.loading.take_if(|loading| loading.is_done()) {
+            self.take_rules(loading.take());
+        }
+    }
+
+    fn take_rules(&mut self, loaded: Result<RuleSet, String>) {
+        match loaded {
             Ok(rules) => {
                 self.rules = Rc::new(rules);
                 for shard in self.lanes.iter_mut().filter_map(|lane| lane.shard.as_mut()) {
@@ -319,14 +335,4 @@ pub fn lane<'l>(
     let at = *routes.get(topic)?.get(partition as usize)?;
     // A dropped lane takes nothing until it is restored; its records come again.
     lanes.get_mut(at).filter(|lane| !lane.pending)
-}
-
-fn load(settings: &Settings) -> Result<RuleSet, String> {
-    match RuleSet::load(&settings.rules.source(), &settings.rule_limits) {
-        Ok((rules, _)) => Ok(rules),
-        Err(found) => Err(found.first().map_or_else(
-            || "the rules do not load".to_owned(),
-            |first| format!("{}:{}:{}: {}", first.file, first.line, first.column, first.message),
-        )),
-    }
 }

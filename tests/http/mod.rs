@@ -3,6 +3,7 @@
 pub mod client;
 mod instances;
 mod overload;
+mod pair;
 mod routes;
 mod rules;
 mod silences;

@@ -4,7 +4,8 @@ use super::client::{Client, alert};
 use super::{app, ready};
 use crate::kafka::turn;
 use crate::support::app::{Process, Settings};
-use crate::support::wait_until;
+use crate::support::{allow_many_files, wait_until};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -31,6 +32,19 @@ fn status(stream: &mut TcpStream) -> u16 {
     String::from_utf8_lossy(&text).split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
+/// Reads on until `mark` has come; what came before it and with it.
+fn until(stream: &mut TcpStream, mark: &str) -> String {
+    let mut text = String::new();
+    let mut piece = [0; 4_096];
+    while !text.contains(mark) {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => panic!("`{mark}` never came, but: {text}"),
+            Ok(read) => text.push_str(&String::from_utf8_lossy(&piece[..read])),
+        }
+    }
+    text
+}
+
 /// Resident memory in MiB.
 fn memory(process: &Process) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("a running process");
@@ -41,6 +55,7 @@ fn memory(process: &Process) -> u64 {
 #[test]
 fn a_thousand_at_once_are_answered_and_each_counts_once() {
     let _turn = turn();
+    allow_many_files();
     let app = app("http-crowd", Settings::default());
     let process = app.start();
     let client = ready(&process);
@@ -132,5 +147,61 @@ fn slow_huge_and_chattering_clients_are_ended_and_others_served() {
     eprintln!("memory: {before} MiB before, {after} MiB after");
     assert!(after < before + 150, "{before} MiB before, {after} MiB after");
     client.post("/v1/incidents", &alert("served", "t")).expect(200);
+    process.stop();
+}
+
+/// Pages that are kept up to date at a time.
+const STREAMS: usize = 3_072;
+
+#[test]
+fn as_many_pages_as_there_is_room_for_are_kept_up_to_date_and_strangers_stay_out() {
+    let _turn = turn();
+    allow_many_files();
+    let hash: String = Sha256::digest("open sesame").iter().map(|byte| format!("{byte:02x}")).collect();
+    let api = format!("rate_limit = 0\ntokens = [{{ name = \"a\", sha256 = \"{hash}\", scopes = [\"admin\"] }}]");
+    let app = app("http-pages", Settings { api, ..Settings::default() });
+    let process = app.start();
+    let stranger = ready(&process);
+    let client = stranger.with_token("open sesame");
+    let before = memory(&process);
+    let look = |token: &str| {
+        let mut stream = connect(&client);
+        let cookie: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
+        write!(stream, "GET /live HTTP/1.1\r\nhost: localhost\r\ncookie: incidentd_token={cookie}\r\n\r\n").expect("it is taken");
+        stream
+    };
+    let mut pages: Vec<TcpStream> = (0..STREAMS).map(|_| look("open sesame")).collect();
+    for page in &mut pages {
+        let head = until(page, ": incidentd\n\n");
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
+    }
+    let open = || client.get("/metrics").text.contains(&format!("incidentd_http_event_streams {STREAMS}\n"));
+    wait_until("all are counted", LIMIT, || open().then_some(()));
+    assert_eq!(status(&mut look("open sesame")), 503, "there is no room for one more");
+    assert_eq!(status(&mut look("guessed")), 401);
+
+    // Those who guess are told no, however many, and nobody waits for them.
+    std::thread::scope(|scope| {
+        for n in 0..50 {
+            let guesser = stranger.with_token(&format!("guess {n}"));
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    guesser.get("/v1/incidents").problem(401, Some("authorization"));
+                    guesser.post("/v1/incidents", &alert("guessed", "t")).problem(401, Some("authorization"));
+                }
+            });
+        }
+    });
+    let incident = client.post("/v1/incidents", &alert("told", "t")).expect(201)["incident"].clone();
+    pages.iter_mut().for_each(|page| drop(until(page, "event: changed\n")));
+    let after = memory(&process);
+    eprintln!("memory: {before} MiB before, {after} MiB with {STREAMS} pages open");
+    assert!(after < before + 150, "{before} MiB before, {after} MiB after");
+    let list = client.get("/v1/incidents").expect(200);
+    assert_eq!(list["pagination"]["total"], 1, "nothing of what strangers sent is there");
+    assert_eq!(list["incidents"][0]["id"], incident["id"]);
+
+    drop(pages);
+    wait_until("their places are given back", LIMIT, || (status(&mut look("open sesame")) == 200).then_some(()));
     process.stop();
 }

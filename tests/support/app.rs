@@ -27,6 +27,8 @@ pub struct Settings {
     pub partitions: u32,
     /// A `.rhai` file.
     pub rules: String,
+    /// `rules.watch`.
+    pub watch: bool,
     /// More files of the rules folder, with their names.
     pub files: Vec<(&'static str, String)>,
     /// `[correlation]`, a line each.
@@ -54,6 +56,7 @@ impl Default for Settings {
             roles: r#"["engine"]"#,
             partitions: 4,
             rules: PAGE_CRITICAL.to_owned(),
+            watch: false,
             files: Vec::new(),
             correlation: "hold = \"0\"",
             workers: 2,
@@ -148,8 +151,9 @@ impl App {
 
     /// A configuration file; a static member rejoins its group at once after a crash.
     fn config(&self, member: &str, is_static: bool) -> PathBuf {
-        let Settings { roles, partitions, workers, publish_interval, listen, api, engine, tables, kafka, correlation, .. } =
-            &self.settings;
+        let Settings {
+            roles, partitions, watch, workers, publish_interval, listen, api, engine, tables, kafka, correlation, ..
+        } = &self.settings;
         let mut text = format!(
             r##"roles = {roles}
 {tables}
@@ -166,7 +170,7 @@ publish_interval = "{publish_interval}"
 {correlation}
 [rules]
 dir = "{rules}"
-watch = false
+watch = {watch}
 [api]
 listen = "{listen}"
 {api}
