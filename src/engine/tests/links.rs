@@ -147,3 +147,25 @@ fn what_is_left_of_duplicates_hangs_on_a_cascade_where_there_is_one() {
     let link = seen(&world, second);
     assert_eq!((link.parent, link.kind.as_deref(), link.suppressed), (Some(parent), Some("cascade"), true));
 }
+
+#[test]
+fn a_reload_of_the_dependencies_links_anew_what_is_open() {
+    for restarts in [true, false] {
+        let mut world = world(RULES);
+        world.restarts = restarts;
+        let parent = world.fire("a", "1", HIGH);
+        let children = [world.fire("b", "2", HIGH), world.fire("b", "3", HIGH)];
+        world.reload(&[("a.rhai", RULES), ("dependencies.toml", "[dependencies]\nb = [\"a\"]\n")]);
+        world.pass(SECOND);
+        for child in children {
+            let link = seen(&world, child);
+            assert_eq!((link.parent, link.suppressed), (Some(parent), true), "restarts: {restarts}");
+        }
+        world.reload(&[("a.rhai", RULES)]);
+        world.pass(SECOND);
+        for child in children {
+            let link = seen(&world, child);
+            assert_eq!((link.parent, link.suppressed), (None, false), "restarts: {restarts}");
+        }
+    }
+}
