@@ -4,14 +4,16 @@
 //! that the case is about. `rules/` and `config.toml` may be missing. `expected.jsonl`: a line for each record of the topics
 //! that it names (or that its first line lists as `{"topics": […]}`), in order; each is a part of the record: objects may have
 //! more keys, all else must be equal; `null` stands for a key that is not there. A line `{"outcomes": {…}}` says what became
-//! of all alerts. Every case runs three ways (straight; every shard dropped and restored after each line; every transaction
-//! aborted once), whose whole output must be the same.
+//! of all alerts. In all of them an action has an id of its own, and an incident's version rises. Every case runs three ways
+//! (straight; every shard dropped and restored after each line; every transaction aborted once), whose whole output must be
+//! the same.
 
 use incidentd::config::Config;
 use incidentd::replay::{Fault, Replay, load_rules};
 use incidentd::rules::RuleSource;
 use incidentd::{rules_dir, settings};
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every record that came out, and how many alerts had which outcome.
@@ -52,12 +54,35 @@ fn missing(expected: &Value, actual: Option<&Value>, path: &str) -> Option<Strin
     }
 }
 
+/// What holds in every story: each action has an id of its own, and an incident's version rises.
+fn unlawful(records: &[Value]) -> Option<String> {
+    let mut ids = BTreeSet::new();
+    let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
+    for record in records {
+        let (topic, value) = (record["topic"].as_str().unwrap_or_default(), &record["value"]);
+        if let ("notifications" | "escalations" | "remediations", Some(id)) = (topic, value["id"].as_str())
+            && !ids.insert(id)
+        {
+            return Some(format!("two actions have the id {id}, this one among them: {value}"));
+        }
+        if let ("incidents", Some(id), Some(version)) = (topic, value["id"].as_str(), value["version"].as_u64())
+            && versions.insert(id, version).is_some_and(|before| before >= version)
+        {
+            return Some(format!("its version does not rise: {value}"));
+        }
+    }
+    None
+}
+
 fn check(case: &Path) -> Result<(), String> {
     let input = std::fs::read_to_string(case.join("input.jsonl")).map_err(|error| format!("input.jsonl: {error}"))?;
     if !["# SPEC ", "# ARCHITECTURE "].iter().any(|source| input.starts_with(source)) {
         return Err("its first line does not say, as `# SPEC 4.3: …`, which sentence it is about".to_owned());
     }
     let (straight, outcomes) = run(case, Fault::None);
+    if let Some(problem) = unlawful(&straight) {
+        return Err(problem);
+    }
     for fault in [Fault::RestartAfterEach, Fault::AbortEachOnce] {
         let (faulty, others) = run(case, fault);
         if others != outcomes {
