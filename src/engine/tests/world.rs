@@ -80,13 +80,7 @@ impl World {
         let at = partition as usize;
         self.shards[at].changelog(&mut |record| self.logs[at].push(record));
         if self.restarts {
-            let mut shard = Shard::new(partition, Arc::clone(&self.settings), Rc::clone(&self.rules));
-            for record in &self.logs[at] {
-                shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
-            }
-            shard.restored();
-            shard.hold(self.shards[at].holding);
-            self.shards[at] = shard;
+            self.restart(partition);
         }
     }
 
@@ -152,6 +146,25 @@ impl World {
         if !out.is_empty() {
             self.take(partition, out);
         }
+    }
+
+    /// Every process ends, and comes back with another rule set.
+    pub(super) fn restart_with(&mut self, files: &[(&str, &str)]) {
+        self.rules = rule_set(files);
+        for partition in 0..PARTITIONS {
+            self.restart(partition);
+        }
+    }
+
+    fn restart(&mut self, partition: u32) {
+        let at = partition as usize;
+        let mut shard = Shard::new(partition, Arc::clone(&self.settings), Rc::clone(&self.rules));
+        for record in &self.logs[at] {
+            shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
+        }
+        shard.restored();
+        shard.hold(self.shards[at].holding);
+        self.shards[at] = shard;
     }
 
     /// Every timer at its own time.
