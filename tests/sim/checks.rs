@@ -16,6 +16,13 @@ struct Story<'w> {
     told: BTreeMap<IncidentId, usize>,
 }
 
+impl Story<'_> {
+    /// Was anybody told of it since its last epoch began?
+    fn told(&self, id: IncidentId) -> bool {
+        self.told.get(&id).is_some_and(|told| self.opened.get(&id).is_some_and(|opened| told > opened))
+    }
+}
+
 fn openings(incident: &Incident) -> usize {
     use TimelineEvent::*;
     let opens = |event| matches!(event, Triggered | Reopened | Unsuppressed | Unacknowledged);
@@ -130,11 +137,9 @@ pub fn pages(world: &World) {
         if !matters || mutes {
             continue;
         }
-        let told =
-            |id: &IncidentId| story.told.get(id).is_some_and(|told| story.opened.get(id).is_some_and(|opened| told > opened));
         if !incident.suppressed {
             assert!(
-                told(id),
+                story.told(*id),
                 "page lost: {id} ({}) fires, and nobody was told of it since it opened\n{incident:#?}",
                 incident.title
             );
@@ -168,7 +173,7 @@ pub fn suppression(world: &World) {
         assert!(parent.environment == child.environment, "{}", says("is of another environment"));
         assert!(parent.silenced_by.is_empty() && parent.snoozed_until.is_none(), "{}", says("is muted"));
         // One that is suppressed is its own parent's affair.
-        assert!(parent.suppressed || story.told.contains_key(&parent.id), "{}", says("nobody was told of"));
+        assert!(parent.suppressed || story.told(parent.id), "{}", says("nobody was told of"));
         let (own, others) = (child.service_id.as_str(), parent.service_id.as_str());
         match child.correlation.as_ref().map(|found| found.kind.as_str()) {
             Some("duplicate") => {
