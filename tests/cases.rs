@@ -1,19 +1,23 @@
 //! Each folder of `tests/cases` is a story: what comes in, and what must come out, whatever goes wrong in between.
 //!
-//! `input.jsonl` is what `incidentd replay` takes; a line that begins with `#` is a comment. `rules/` and `config.toml` may
-//! be missing. `expected.jsonl`: a line for each record of the topics that it names (or that its first line lists as
-//! `{"topics": […]}`), in order; each is a part of the record: objects may have more keys, all else must be equal; `null`
-//! stands for a key that is not there. Every case runs three ways (straight; every shard dropped and restored after each
-//! line; every transaction aborted once), whose whole output must be the same.
+//! `input.jsonl` is what `incidentd replay` takes; a line that begins with `#` is a comment, and the first names the sentence
+//! that the case is about. `rules/` and `config.toml` may be missing. `expected.jsonl`: a line for each record of the topics
+//! that it names (or that its first line lists as `{"topics": […]}`), in order; each is a part of the record: objects may have
+//! more keys, all else must be equal; `null` stands for a key that is not there. A line `{"outcomes": {…}}` says what became
+//! of all alerts. In all of them an action has an id of its own, and an incident's version rises. Every case runs three ways
+//! (straight; every shard dropped and restored after each line; every transaction aborted once), whose whole output must be
+//! the same.
 
 use incidentd::config::Config;
 use incidentd::replay::{Fault, Replay, load_rules};
 use incidentd::rules::RuleSource;
 use incidentd::{rules_dir, settings};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-fn run(case: &Path, fault: Fault) -> Vec<Value> {
+/// Every record that came out, and how many alerts had which outcome.
+fn run(case: &Path, fault: Fault) -> (Vec<Value>, Value) {
     let config = match std::fs::read_to_string(case.join("config.toml")) {
         Ok(text) => Config::parse(&text, std::iter::empty()).unwrap_or_else(|problems| panic!("{problems:?}")),
         Err(_) => Config::default(),
@@ -27,7 +31,9 @@ fn run(case: &Path, fault: Fault) -> Vec<Value> {
     for line in input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
         replay.line(line, &mut |record| produced.push(record.to_json())).unwrap();
     }
-    produced.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))).collect()
+    let outcomes = replay.outcomes().map(|(outcome, count)| (outcome.name().to_owned(), count.into())).collect::<Map<_, _>>();
+    let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+    (produced.iter().map(parse).collect(), outcomes.into())
 }
 
 /// Where `actual` lacks something of `expected`.
@@ -48,10 +54,40 @@ fn missing(expected: &Value, actual: Option<&Value>, path: &str) -> Option<Strin
     }
 }
 
+/// What holds in every story: each action has an id of its own, and an incident's version rises.
+fn unlawful(records: &[Value]) -> Option<String> {
+    let mut ids = BTreeSet::new();
+    let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
+    for record in records {
+        let (topic, value) = (record["topic"].as_str().unwrap_or_default(), &record["value"]);
+        if let ("notifications" | "escalations" | "remediations", Some(id)) = (topic, value["id"].as_str())
+            && !ids.insert(id)
+        {
+            return Some(format!("two actions have the id {id}, this one among them: {value}"));
+        }
+        if let ("incidents", Some(id), Some(version)) = (topic, value["id"].as_str(), value["version"].as_u64())
+            && versions.insert(id, version).is_some_and(|before| before >= version)
+        {
+            return Some(format!("its version does not rise: {value}"));
+        }
+    }
+    None
+}
+
 fn check(case: &Path) -> Result<(), String> {
-    let straight = run(case, Fault::None);
+    let input = std::fs::read_to_string(case.join("input.jsonl")).map_err(|error| format!("input.jsonl: {error}"))?;
+    if !["# SPEC ", "# ARCHITECTURE "].iter().any(|source| input.starts_with(source)) {
+        return Err("its first line does not say, as `# SPEC 4.3: …`, which sentence it is about".to_owned());
+    }
+    let (straight, outcomes) = run(case, Fault::None);
+    if let Some(problem) = unlawful(&straight) {
+        return Err(problem);
+    }
     for fault in [Fault::RestartAfterEach, Fault::AbortEachOnce] {
-        let faulty = run(case, fault);
+        let (faulty, others) = run(case, fault);
+        if others != outcomes {
+            return Err(format!("{fault:?}: outcomes {others}, straight {outcomes}"));
+        }
         if let Some(at) = (0..straight.len().max(faulty.len())).find(|at| straight.get(*at) != faulty.get(*at)) {
             let show = |records: &[Value]| records.get(at).map_or("nothing".to_owned(), Value::to_string);
             return Err(format!(
@@ -65,6 +101,10 @@ fn check(case: &Path) -> Result<(), String> {
     let mut expected: Vec<Value> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         expected.push(serde_json::from_str(line).map_err(|error| format!("expected.jsonl: {error} in {line}"))?);
+    }
+    let expected_outcomes = expected.iter().position(|line| line.get("outcomes").is_some()).map(|at| expected.remove(at));
+    if let Some(line) = expected_outcomes.filter(|line| line["outcomes"] != outcomes) {
+        return Err(format!("expected {line}, found {outcomes}"));
     }
     let mut topics: Vec<Value> = expected.iter().filter_map(|line| line.get("topic").cloned()).collect();
     if let Some(listed) = expected.first().and_then(|line| line.get("topics")).and_then(Value::as_array).cloned() {

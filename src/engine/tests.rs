@@ -1,6 +1,7 @@
 //! Shards against the plainest model: whatever is committed in whatever batches, dropped and restored, nothing is lost.
 
 mod desk;
+mod gauges;
 mod links;
 mod people;
 mod remedies;
@@ -151,5 +152,13 @@ fn run(seed: u64) {
 fn a_shard_restored_at_any_commit_goes_on_as_if_nothing_had_been() {
     for seed in 0..60 {
         run(seed);
+    }
+}
+
+#[test]
+fn a_damaged_record_is_refused_and_says_so() {
+    for key in [&b"s1"[..], b"d1", b"i\0\0\0\0\0\0\0\0\0\x01", b"n\0\x01"] {
+        let error = shard().restore(key, Some(&[super::changelog::VERSION, 0xff])).expect_err("it is cut off");
+        assert!(error.contains("damaged record"), "{key:?}: {error}");
     }
 }

@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_past_the_last_tick_waits_for_it() {
+        let mut timers = Timers::default();
+        timers.insert(Time(i64::MAX), 9);
+        let last = timers.next_due();
+        let mut due = Vec::new();
+        timers.expire(Time(253_402_300_799_999), &mut due);
+        assert!(due.is_empty() && timers.len() == 1, "the year 9999 has not ended");
+        assert!(last > Time(253_402_300_799_999));
+    }
+
+    #[test]
     fn what_is_due_in_a_hundred_years_waits() {
         let mut timers = Timers::default();
         let start = 1_700_000_000_000;

@@ -1,8 +1,9 @@
 //! What must hold when all has come to rest (ARCHITECTURE, Tests; the letters are those of the failures).
 
 use crate::sim::rules::Set;
+use crate::sim::script::DEPENDS;
 use crate::sim::world::{INBOX, Line, Said, World, counts};
-use incidentd::model::time::HOUR;
+use incidentd::model::time::{HOUR, MINUTE};
 use incidentd::model::{Action, ActionKind, Environment, Incident, IncidentId, Output, Severity, Status, TimelineEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,13 @@ struct Story<'w> {
     opened: BTreeMap<IncidentId, usize>,
     /// The place of the last action about it.
     told: BTreeMap<IncidentId, usize>,
+}
+
+impl Story<'_> {
+    /// Was anybody told of it since its last epoch began?
+    fn told(&self, id: IncidentId) -> bool {
+        self.told.get(&id).is_some_and(|told| self.opened.get(&id).is_some_and(|opened| told > opened))
+    }
 }
 
 fn openings(incident: &Incident) -> usize {
@@ -129,11 +137,9 @@ pub fn pages(world: &World) {
         if !matters || mutes {
             continue;
         }
-        let told =
-            |id: &IncidentId| story.told.get(id).is_some_and(|told| story.opened.get(id).is_some_and(|opened| told > opened));
         if !incident.suppressed {
             assert!(
-                told(id),
+                story.told(*id),
                 "page lost: {id} ({}) fires, and nobody was told of it since it opened\n{incident:#?}",
                 incident.title
             );
@@ -151,6 +157,37 @@ pub fn pages(world: &World) {
         let chain = chain.join("\n  ");
         assert!(root.status.fires() && !root.suppressed, "page lost: suppressed by what does not fire itself:\n  {chain}");
         assert!(hand || story.told.contains_key(&root.id), "page lost: suppressed by what nobody was told of:\n  {chain}");
+    }
+}
+
+/// Whoever is kept quiet is so by somebody who may (SPEC 4.4), as people see both: said once more, apart from the engine.
+pub fn suppression(world: &World) {
+    let story = story(world);
+    let suppressed = story.last.values().filter(|incident| incident.suppressed && incident.status.fires());
+    for child in suppressed {
+        let parent = child.parent_incident_id.and_then(|parent| story.last.get(&parent));
+        let Some(parent) = parent else { panic!("suppressed by nobody: {}", brief(child)) };
+        let says = |what: &str| format!("suppressed by one that {what}:\n  {}\n  {}", brief(child), brief(parent));
+        assert!(parent.status.fires(), "{}", says("fires no more"));
+        assert!(parent.severity >= child.severity, "{}", says("matters less"));
+        assert!(parent.environment == child.environment, "{}", says("is of another environment"));
+        assert!(parent.silenced_by.is_empty() && parent.snoozed_until.is_none(), "{}", says("is muted"));
+        // One that is suppressed is its own parent's affair.
+        assert!(parent.suppressed || story.told(parent.id), "{}", says("nobody was told of"));
+        let (own, others) = (child.service_id.as_str(), parent.service_id.as_str());
+        match child.correlation.as_ref().map(|found| found.kind.as_str()) {
+            Some("duplicate") => {
+                assert!(own == others && parent.fingerprint == child.fingerprint, "{}", says("is another identity"));
+            }
+            Some("cascade") => {
+                assert!(DEPENDS.contains(&(own, others)), "{}", says("it does not depend on"));
+                let apart = (parent.first_seen_at - child.first_seen_at).abs();
+                assert!(apart <= 30 * MINUTE, "{}", says("was there at another time"));
+                let (earlier, later) = ((parent.first_seen_at, parent.id), (child.first_seen_at, child.id));
+                assert!(earlier < later || !DEPENDS.contains(&(others, own)), "{}", says("is the later of a cycle"));
+            }
+            _ => panic!("{}", says("is no parent")),
+        }
     }
 }
 

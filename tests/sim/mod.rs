@@ -60,6 +60,7 @@ fn check(world: &World) {
     checks::actions(world);
     checks::rests(world);
     checks::pages(world);
+    checks::suppression(world);
 }
 
 /// Anything at any time; what must hold holds when all has come to rest.

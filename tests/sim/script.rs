@@ -11,6 +11,10 @@ use rand::{Rng, SeedableRng};
 
 pub const START: Time = Time(1_768_471_200_000);
 pub const SERVICES: [&str; 7] = ["api", "gateway", "model", "cache", "left", "right", "lonely"];
+/// Each depends on the other of its pair.
+pub const DEPENDS: [(&str, &str); 5] =
+    [("api", "gateway"), ("api", "cache"), ("gateway", "model"), ("left", "right"), ("right", "left")];
+/// The same as a file.
 pub const DEPENDENCIES: &str =
     "[dependencies]\napi = [\"gateway\", \"cache\"]\ngateway = [\"model\"]\nleft = [\"right\"]\nright = [\"left\"]\n";
 

@@ -3,7 +3,7 @@
 
 use super::world::*;
 use super::*;
-use crate::model::time::SECOND;
+use crate::model::time::{HOUR, SECOND};
 use crate::model::{Command, IncidentCommand};
 
 const HIGH: Severity = Severity::High;
@@ -146,4 +146,73 @@ fn what_is_left_of_duplicates_hangs_on_a_cascade_where_there_is_one() {
     world.pass(7 * MINUTE);
     let link = seen(&world, second);
     assert_eq!((link.parent, link.kind.as_deref(), link.suppressed), (Some(parent), Some("cascade"), true));
+}
+
+const DEPENDS: &str = "[dependencies]\nb = [\"a\"]\n";
+
+fn depending() -> World {
+    world_with(&[("a.rhai", RULES), ("dependencies.toml", DEPENDS)])
+}
+
+#[test]
+fn a_reload_of_the_dependencies_links_anew_what_is_open() {
+    for restarts in [true, false] {
+        let mut world = world(RULES);
+        world.restarts = restarts;
+        let parent = world.fire("a", "1", HIGH);
+        let children = [world.fire("b", "2", HIGH), world.fire("b", "3", HIGH)];
+        world.reload(&[("a.rhai", RULES), ("dependencies.toml", DEPENDS)]);
+        world.pass(SECOND);
+        for child in children {
+            let link = seen(&world, child);
+            assert_eq!((link.parent, link.suppressed), (Some(parent), true), "restarts: {restarts}");
+        }
+        world.reload(&[("a.rhai", RULES)]);
+        world.pass(SECOND);
+        for child in children {
+            let link = seen(&world, child);
+            assert_eq!((link.parent, link.suppressed), (None, false), "restarts: {restarts}");
+        }
+    }
+}
+
+#[test]
+fn what_is_open_is_linked_anew_where_the_dependencies_changed_in_a_downtime() {
+    let mut world = world(RULES);
+    let (parent, child) = (world.fire("a", "1", HIGH), world.fire("b", "2", HIGH));
+    world.restart_with(&[("a.rhai", RULES), ("dependencies.toml", DEPENDS)]);
+    world.pass(SECOND);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(parent), true));
+}
+
+#[test]
+fn a_closed_parents_fact_is_kept_for_whoever_hangs_on_it_and_then_forgotten() {
+    let mut world = depending();
+    let (parent, child) = (world.fire("a", "1", Severity::Critical), world.fire("b", "2", Severity::Low));
+    let at = world.now;
+    say(&mut world, parent, IncidentCommand::Close, at);
+    world.pass(5 * MINUTE);
+    // What else happens to the child in the grace does not release it.
+    world.fire("b", "2", HIGH);
+    assert!(seen(&world, child).suppressed);
+    world.pass(MINUTE);
+    assert!(!seen(&world, child).suppressed, "the grace is over");
+    world.pass(2 * HOUR);
+    (0..PARTITIONS).for_each(|partition| world.take(partition, Vec::new()));
+    let facts = world.logs.iter().flatten().filter(|record| record.key[0] == b'u');
+    assert_eq!(facts.last().map(|record| record.value.is_some()), Some(false), "it leaves the changelog");
+}
+
+#[test]
+fn what_waits_is_named_until_it_is_over() {
+    let mut world = depending();
+    world.settings = Arc::new(Settings { hold: 2 * SECOND, ..Settings::clone(&world.settings) });
+    world.restart_with(&[("a.rhai", RULES), ("dependencies.toml", DEPENDS)]);
+    let child = world.fire("b", "2", HIGH);
+    let waiting = |world: &World| world.shards.iter().flat_map(Shard::waiting).collect::<Vec<_>>();
+    let held = waiting(&world);
+    assert!(matches!(&held[..], [(id, what)] if *id == child && what.contains("Held")), "{held:?}");
+    world.pass(2 * SECOND);
+    assert_eq!(waiting(&world), []);
 }

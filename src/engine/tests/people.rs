@@ -6,13 +6,6 @@ use crate::model::{Action, ActionKind, Command, IncidentCommand};
 
 const USERS: &str = "[users.ann]\nemail = \"ann@example.com\"\n\n[users.bob]\nemail = \"bob@example.com\"\n";
 
-fn rule_set(files: &[(&str, &str)]) -> Rc<RuleSet> {
-    let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let limits = Limits { refuse_failing: false, ..Limits::default() };
-    let (rules, _) = RuleSet::load(&RuleSource { files }, &limits).unwrap_or_else(|found| panic!("{found:#?}"));
-    Rc::new(rules)
-}
-
 fn paging(rules: &str, users: &str) -> World {
     let mut world = world("");
     reload(&mut world, rules, users);
@@ -20,10 +13,7 @@ fn paging(rules: &str, users: &str) -> World {
 }
 
 fn reload(world: &mut World, rules: &str, users: &str) {
-    world.rules = rule_set(&[("a.rhai", rules), ("users.toml", users)]);
-    for shard in &mut world.shards {
-        shard.set_rules(Rc::clone(&world.rules));
-    }
+    world.reload(&[("a.rhai", rules), ("users.toml", users)]);
 }
 
 /// Minutes after the start at which each was created, its level, and whom it is for.

@@ -26,11 +26,14 @@ pub(super) fn world(rules: &str) -> World {
     world_with(&[("rules/a.rhai", rules)])
 }
 
+fn rule_set(files: &[(&str, &str)]) -> Rc<RuleSet> {
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    let limits = Limits { refuse_failing: false, ..Limits::default() };
+    let (rules, _) = RuleSet::load(&RuleSource { files }, &limits).unwrap_or_else(|found| panic!("{found:#?}"));
+    Rc::new(rules)
+}
+
 pub(super) fn world_with(files: &[(&str, &str)]) -> World {
-    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-    let source = RuleSource { files: files.collect() };
-    let (rules, _) = RuleSet::load(&source, &Limits { refuse_failing: false, ..Limits::default() })
-        .unwrap_or_else(|found| panic!("{found:#?}"));
     let channel = serde_json::from_value(serde_json::json!({"type": "slack", "config": {"channel": "#ops"}})).unwrap();
     let settings = Arc::new(Settings {
         partitions: PARTITIONS,
@@ -39,7 +42,7 @@ pub(super) fn world_with(files: &[(&str, &str)]) -> World {
         default_channels: vec![channel],
         ..Settings::default()
     });
-    let rules = Rc::new(rules);
+    let rules = rule_set(files);
     let shard = |partition| Shard::new(partition, Arc::clone(&settings), Rc::clone(&rules));
     World {
         shards: (0..PARTITIONS).map(shard).collect(),
@@ -57,6 +60,13 @@ pub(super) fn world_with(files: &[(&str, &str)]) -> World {
 }
 
 impl World {
+    pub(super) fn reload(&mut self, files: &[(&str, &str)]) {
+        self.rules = rule_set(files);
+        for shard in &mut self.shards {
+            shard.set_rules(Rc::clone(&self.rules));
+        }
+    }
+
     pub(super) fn take(&mut self, partition: u32, out: Vec<Output>) {
         for output in out {
             match output {
@@ -70,13 +80,7 @@ impl World {
         let at = partition as usize;
         self.shards[at].changelog(&mut |record| self.logs[at].push(record));
         if self.restarts {
-            let mut shard = Shard::new(partition, Arc::clone(&self.settings), Rc::clone(&self.rules));
-            for record in &self.logs[at] {
-                shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
-            }
-            shard.restored();
-            shard.hold(self.shards[at].holding);
-            self.shards[at] = shard;
+            self.restart(partition);
         }
     }
 
@@ -142,6 +146,25 @@ impl World {
         if !out.is_empty() {
             self.take(partition, out);
         }
+    }
+
+    /// Every process ends, and comes back with another rule set.
+    pub(super) fn restart_with(&mut self, files: &[(&str, &str)]) {
+        self.rules = rule_set(files);
+        for partition in 0..PARTITIONS {
+            self.restart(partition);
+        }
+    }
+
+    fn restart(&mut self, partition: u32) {
+        let at = partition as usize;
+        let mut shard = Shard::new(partition, Arc::clone(&self.settings), Rc::clone(&self.rules));
+        for record in &self.logs[at] {
+            shard.restore(&record.key, record.value.as_deref()).expect("it reads what it wrote");
+        }
+        shard.restored();
+        shard.hold(self.shards[at].holding);
+        self.shards[at] = shard;
     }
 
     /// Every timer at its own time.
