@@ -320,7 +320,7 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if !self.review.is_empty() || self.desks.waits() {
+        if !self.review.is_empty() || self.desks.waits() || self.closed.len() > self.settings.max_closed {
             return Time(i64::MIN);
         }
         let others = [
