@@ -119,6 +119,8 @@ fn replay_says_what_would_have_been_written() {
     let (code, stdout, stderr) = output(&["replay", "--input", &alerts, "--rules", "rules"], &[]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("created 1, merged 1"), "{stderr}");
+    let (_, dash, _) = output(&["replay", "--input", &alerts, "--rules", "rules", "--output", "-"], &[]);
+    assert_eq!(dash, stdout, "`-` is standard output");
     let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().any(|line| line["topic"] == "notifications" && line["value"]["rule"] == "critical-production"));
     let windowless = [("INCIDENTD_DEDUP__WINDOW", "1s")];
