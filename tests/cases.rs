@@ -4,13 +4,15 @@
 //! be missing. `expected.jsonl`: a line for each record of the topics that it names (or that its first line lists as
 //! `{"topics": […]}`), in order; each is a part of the record: objects may have more keys, all else must be equal; `null`
 //! stands for a key that is not there. Every case runs three ways (straight; every shard dropped and restored after each
-//! line; every transaction aborted once), whose whole output must be the same.
+//! line; every transaction aborted once), whose whole output must be the same, and as `schemas/` says.
 
+use crate::schemas;
 use incidentd::config::Config;
 use incidentd::replay::{Fault, Replay, load_rules};
 use incidentd::rules::RuleSource;
 use incidentd::{rules_dir, settings};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn run(case: &Path, fault: Fault) -> Vec<Value> {
@@ -48,8 +50,24 @@ fn missing(expected: &Value, actual: Option<&Value>, path: &str) -> Option<Strin
     }
 }
 
-fn check(case: &Path) -> Result<(), String> {
+/// The schema of a record of each topic that people and programs read.
+fn validators() -> BTreeMap<&'static str, jsonschema::Validator> {
+    let topics = ["incidents", "silences", "notifications", "escalations", "remediations", "decisions"];
+    topics.into_iter().map(|topic| (topic, schemas::validator(&topic[..topic.len() - 1]))).collect()
+}
+
+/// What a record has that its schema does not allow.
+fn against_schema(record: &Value, schemas: &BTreeMap<&str, jsonschema::Validator>) -> Result<(), String> {
+    let Some(schema) = record["topic"].as_str().and_then(|topic| schemas.get(topic)) else { return Ok(()) };
+    if record["value"].is_null() {
+        return Ok(());
+    }
+    schema.validate(&record["value"]).map_err(|error| format!("{} at `{}`\n  in {record}", error, error.instance_path()))
+}
+
+fn check(case: &Path, schemas: &BTreeMap<&str, jsonschema::Validator>) -> Result<(), String> {
     let straight = run(case, Fault::None);
+    straight.iter().try_for_each(|record| against_schema(record, schemas))?;
     for fault in [Fault::RestartAfterEach, Fault::AbortEachOnce] {
         let faulty = run(case, fault);
         if let Some(at) = (0..straight.len().max(faulty.len())).find(|at| straight.get(*at) != faulty.get(*at)) {
@@ -93,9 +111,12 @@ fn every_case_says_what_it_must_three_ways() {
     let mut cases: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 30, "only {} cases were found", cases.len());
+    let schemas = validators();
     let failures: Vec<String> = cases
         .iter()
-        .filter_map(|case| check(case).err().map(|problem| format!("{}: {problem}", case.file_name().unwrap().display())))
+        .filter_map(|case| {
+            check(case, &schemas).err().map(|problem| format!("{}: {problem}", case.file_name().unwrap().display()))
+        })
         .collect();
     assert!(failures.is_empty(), "{} of {} cases failed\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
 }
