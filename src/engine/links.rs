@@ -107,12 +107,15 @@ impl Shard {
             }
             None => match self.parent_of(&Child::of(full)) {
                 Some(found) => {
-                    if full.incident.parent_incident_id != Some(found.id) {
+                    let newly = full.incident.parent_incident_id != Some(found.id);
+                    if newly {
                         hang(full, found.id, "cascade", 0.9, "Detected cascading failure from upstream service");
                     }
                     let until = found.at + grace;
                     let fires = found.status.fires();
-                    let suppresses = Parent::of_fact(found).may_suppress(&Child::of(full)) && (fires || now < until);
+                    // A resolution silences nobody who speaks for himself by then.
+                    let in_grace = now < until && (newly || full.incident.suppressed);
+                    let suppresses = Parent::of_fact(found).may_suppress(&Child::of(full)) && (fires || in_grace);
                     release_at = (suppresses && !fires).then_some(until);
                     suppresses
                 }
