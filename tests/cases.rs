@@ -62,7 +62,7 @@ fn against_schema(record: &Value, schemas: &BTreeMap<&str, jsonschema::Validator
     if record["value"].is_null() {
         return Ok(());
     }
-    schema.validate(&record["value"]).map_err(|error| format!("{} at `{}`\n  in {record}", error, error.instance_path()))
+    schema.validate(&record["value"]).map_err(|error| format!("{} at `{}`\n  in {record}", error, error.instance_path))
 }
 
 fn check(case: &Path, schemas: &BTreeMap<&str, jsonschema::Validator>) -> Result<(), String> {
