@@ -6,8 +6,9 @@
 //! more keys, all else must be equal; `null` stands for a key that is not there. A line `{"outcomes": {…}}` says what became
 //! of all alerts. In all of them an action has an id of its own, and an incident's version rises. Every case runs three ways
 //! (straight; every shard dropped and restored after each line; every transaction aborted once), whose whole output must be
-//! the same.
+//! the same, and as `schemas/` says.
 
+use crate::schemas;
 use incidentd::config::Config;
 use incidentd::replay::{Fault, Replay, load_rules};
 use incidentd::rules::RuleSource;
@@ -74,7 +75,22 @@ fn unlawful(records: &[Value]) -> Option<String> {
     None
 }
 
-fn check(case: &Path) -> Result<(), String> {
+/// The schema of a record of each topic that people and programs read.
+fn validators() -> BTreeMap<&'static str, jsonschema::Validator> {
+    let topics = ["incidents", "silences", "notifications", "escalations", "remediations", "decisions"];
+    topics.into_iter().map(|topic| (topic, schemas::validator(&topic[..topic.len() - 1]))).collect()
+}
+
+/// What a record has that its schema does not allow.
+fn against_schema(record: &Value, schemas: &BTreeMap<&str, jsonschema::Validator>) -> Result<(), String> {
+    let Some(schema) = record["topic"].as_str().and_then(|topic| schemas.get(topic)) else { return Ok(()) };
+    if record["value"].is_null() {
+        return Ok(());
+    }
+    schema.validate(&record["value"]).map_err(|error| format!("{} at `{}`\n  in {record}", error, error.instance_path))
+}
+
+fn check(case: &Path, schemas: &BTreeMap<&str, jsonschema::Validator>) -> Result<(), String> {
     let input = std::fs::read_to_string(case.join("input.jsonl")).map_err(|error| format!("input.jsonl: {error}"))?;
     if !["# SPEC ", "# ARCHITECTURE "].iter().any(|source| input.starts_with(source)) {
         return Err("its first line does not say, as `# SPEC 4.3: …`, which sentence it is about".to_owned());
@@ -83,6 +99,7 @@ fn check(case: &Path) -> Result<(), String> {
     if let Some(problem) = unlawful(&straight) {
         return Err(problem);
     }
+    straight.iter().try_for_each(|record| against_schema(record, schemas))?;
     for fault in [Fault::RestartAfterEach, Fault::AbortEachOnce] {
         let (faulty, others) = run(case, fault);
         if others != outcomes {
@@ -133,9 +150,12 @@ fn every_case_says_what_it_must_three_ways() {
     let mut cases: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 30, "only {} cases were found", cases.len());
+    let schemas = validators();
     let failures: Vec<String> = cases
         .iter()
-        .filter_map(|case| check(case).err().map(|problem| format!("{}: {problem}", case.file_name().unwrap().display())))
+        .filter_map(|case| {
+            check(case, &schemas).err().map(|problem| format!("{}: {problem}", case.file_name().unwrap().display()))
+        })
         .collect();
     assert!(failures.is_empty(), "{} of {} cases failed\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
 }

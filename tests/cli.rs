@@ -119,6 +119,8 @@ fn replay_says_what_would_have_been_written() {
     let (code, stdout, stderr) = output(&["replay", "--input", &alerts, "--rules", "rules"], &[]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("created 1, merged 1"), "{stderr}");
+    let (_, dash, _) = output(&["replay", "--input", &alerts, "--rules", "rules", "--output", "-"], &[]);
+    assert_eq!(dash, stdout, "`-` is standard output");
     let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().any(|line| line["topic"] == "notifications" && line["value"]["rule"] == "critical-production"));
     let windowless = [("INCIDENTD_DEDUP__WINDOW", "1s")];
@@ -220,6 +222,11 @@ fn the_demo_shows_pages_and_answers() {
     let created = text.lines().find_map(|line| line.strip_prefix("incidentd_alerts_total{outcome=\"created\"} ")).unwrap();
     assert!(created.parse::<u64>().unwrap() > 0, "{text}");
     promlint(&text);
+    let json = |path: &str| -> serde_json::Value { serde_json::from_str(&get(&address, path).1).unwrap() };
+    let listed = json("/v1/incidents");
+    let oldest = listed["incidents"].as_array().and_then(|incidents| incidents.last()).expect("there are some");
+    let why = json(&format!("/v1/incidents/{}/decisions", oldest["id"].as_str().expect("an id")));
+    assert!(why["decisions"].as_array().is_some_and(|decisions| !decisions.is_empty()), "{why} of {oldest}");
     let (status, problem) = get(&address, "/nowhere");
     assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&problem).unwrap()["status"]), (404, &404.into()));
     assert_eq!(demo.exit_code(began + Duration::from_secs(60)), Some(0));

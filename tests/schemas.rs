@@ -23,7 +23,7 @@ fn every_file_is_listed_under_its_own_name() {
 }
 
 /// The schema of that name, with those that it refers to.
-fn validator(name: &str) -> jsonschema::Validator {
+pub fn validator(name: &str) -> jsonschema::Validator {
     let parse = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
     let mut options = jsonschema::options();
     for (_, text) in SCHEMAS.iter().filter(|(name, _)| *name != "asyncapi") {

@@ -40,7 +40,7 @@ pub struct Replay {
     against: Option<PathBuf>,
     #[command(flatten)]
     file: ConfigFile,
-    /// Where the output goes; standard output if left out (nowhere with --against)
+    /// Where the output goes; standard output if `-` or left out (nowhere with --against)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Let all timers run dry up to this moment (RFC 3339); the last record's time if left out
@@ -60,8 +60,10 @@ impl Replay {
         let config = self.file.load()?;
         let source = read(&self.rules)?;
         let output: Option<Box<dyn Write + Send>> = match (&self.output, &self.against) {
-            (Some(path), _) => Some(Box::new(File::create(path).map_err(|error| about(path, &error))?)),
-            (None, None) => Some(Box::new(io::stdout())),
+            (Some(path), _) if path.as_os_str() != "-" => {
+                Some(Box::new(File::create(path).map_err(|error| about(path, &error))?))
+            }
+            (Some(_), _) | (None, None) => Some(Box::new(io::stdout())),
             (None, Some(_)) => None,
         };
         let Some(against) = &self.against else { return self.alone(&config, &source, output) };

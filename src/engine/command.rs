@@ -75,8 +75,10 @@ impl Shard {
             }
             IncidentCommand::Close => {
                 for (slot, mut duplicate) in self.duplicates(entry, &full, spoken.at) {
+                    in_hand(&mut duplicate, spoken);
                     self.close(slot, &mut duplicate, spoken.user, spoken.note, spoken.at, spoken.now, step);
                 }
+                in_hand(&mut full, spoken);
                 let shown = self.close(slot, &mut full, spoken.user, spoken.note, spoken.at, spoken.now, step);
                 return Ok(Outcome::Done(Some(shown)));
             }
@@ -135,23 +137,15 @@ impl Shard {
         Ok(())
     }
 
-    /// The status changes; who has it in hand is noted where it leaves `triggered` for the first time.
     fn takes_charge(&self, full: &mut Full, next: Status, spoken: Spoken<'_>) {
-        let incident = &mut full.incident;
-        if incident.status == Status::Triggered && incident.acknowledged_at.is_none() {
-            incident.acknowledged_at = Some(spoken.at);
-            incident.acknowledged_by = spoken.user.map(str::to_owned);
-        }
-        incident.status = next;
+        in_hand(full, spoken);
+        full.incident.status = next;
         full.book.note_active(spoken.at, is_active(next));
         self.escalation_after(full, spoken.now);
     }
 
     fn resolve_by(&self, full: &mut Full, resolution: Option<&str>, spoken: Spoken<'_>, step: &mut Step<'_, '_>) {
-        if full.incident.acknowledged_at.is_none() && full.incident.status == Status::Triggered {
-            full.incident.acknowledged_at = Some(spoken.at);
-            full.incident.acknowledged_by = spoken.user.map(str::to_owned);
-        }
+        in_hand(full, spoken);
         full.incident.resolved_by = spoken.user.map(str::to_owned);
         if let Some(note) = spoken.note {
             full.incident.note(spoken.at, TimelineEvent::Note, spoken.user, json!({ "note": note }));
@@ -222,6 +216,15 @@ impl Shard {
         self.announce(full, now, step);
         step.changes.push(Change::Close { slot, forget_at: at + self.settings.keep_closed });
         snapshot
+    }
+}
+
+/// Who has it in hand is noted where a person makes it leave `triggered` for the first time.
+fn in_hand(full: &mut Full, spoken: Spoken<'_>) {
+    let incident = &mut full.incident;
+    if incident.status == Status::Triggered && incident.acknowledged_at.is_none() {
+        incident.acknowledged_at = Some(spoken.at);
+        incident.acknowledged_by = spoken.user.map(str::to_owned);
     }
 }
 

@@ -31,7 +31,7 @@ pub fn fit(at: Time, span: Span, settings: &Settings) -> Fit {
     if span.resolved_at != Time::NEVER {
         return match at {
             at if at < span.resolved_at => Fit::CountsOnly,
-            at if at - span.resolved_at <= settings.reopen_within => Fit::Reopens,
+            at if settings.reopen_within > 0 && at - span.resolved_at <= settings.reopen_within => Fit::Reopens,
             _ => Fit::Outside,
         };
     }
@@ -73,5 +73,7 @@ mod tests {
         ] {
             assert_eq!(fit(at, resolved, &first), fits, "resolved, {at}");
         }
+        let off = Settings { reopen_within: 0, ..settings(false) };
+        assert_eq!(fit(minute(160), resolved, &off), Fit::Outside, "0 is off");
     }
 }

@@ -35,10 +35,10 @@ impl Shard {
         let is_due = |at: Option<Time>| at == Some(due);
         if is_due(full.incident.snoozed_until) {
             full.incident.snoozed_until = None;
-            return self.pay(full, now, step);
+            return self.pay(full, true, now, step);
         }
         if full.book.owes() && full.incident.snoozed_until.is_none() {
-            return self.pay(full, now, step);
+            return self.pay(full, false, now, step);
         }
         if full.book.stage == (Stage::Held { until: due }) {
             // Published at its creation already, where nothing has come since.

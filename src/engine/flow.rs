@@ -1,7 +1,7 @@
 //! From an incident's opening to the people who are told: hold, remediation, escalation, notification, and again in each
 //! epoch (SPEC 4.5); what mutes it, and what is owed when that ends.
 
-use crate::engine::book::{Announced, Stage};
+use crate::engine::book::{Announced, Book, Stage, rule_key};
 use crate::engine::entry::{Full, Slot};
 use crate::engine::notify::{Occasion, Said};
 use crate::engine::shard::Shard;
@@ -9,8 +9,14 @@ use crate::engine::step::{Change, Step};
 use crate::model::home::home;
 use crate::model::time::HOUR;
 use crate::model::{Fact, Incident, Output, RuleEvent, Severity, Status, Time, TimelineEvent, Upstream, Why};
+use crate::rules::NotificationRule;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// A rule on `triggered` whose occurrence had to be waited for.
+fn waits_to_enter(rule: &NotificationRule, book: &Book) -> bool {
+    rule.after_occurrences.is_some() && rule.on.has(RuleEvent::Triggered) && !book.entered.contains(&rule_key(&rule.name))
+}
 
 impl Shard {
     /// Why nobody is told of it now; `None`: people are told.
@@ -105,8 +111,8 @@ impl Shard {
         false
     }
 
-    /// Says what was to be said while it was snoozed or all was held back.
-    pub(super) fn pay(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
+    /// Says what was to be said while it was snoozed or all was held back. `snooze`: it is a snooze that has ended.
+    pub(super) fn pay(&self, full: &mut Full, snooze: bool, now: Time, step: &mut Step<'_, '_>) {
         let mut snapshot = full.publish(now, step);
         for event in std::mem::take(&mut full.book.owed) {
             let occasion = Occasion { event, at: now, now };
@@ -117,7 +123,12 @@ impl Shard {
                 RuleEvent::Triggered => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
                 _ if event.opens_epoch() => self.speak(full, Arc::clone(&snapshot), occasion, Said::default(), step),
                 RuleEvent::SeverityChanged => self.raised(full, Arc::clone(&snapshot), occasion, false, step),
-                _ => self.tell(full, &snapshot, occasion, Said::default(), step),
+                RuleEvent::Occurrence if snooze => {
+                    self.tell_those(full, &snapshot, occasion, Said::default(), waits_to_enter, step);
+                }
+                _ => {
+                    self.tell(full, &snapshot, occasion, Said::default(), step);
+                }
             }
             // A level that fired has published a newer one.
             snapshot = step.last_shown(full.incident.id).unwrap_or(snapshot);
@@ -125,17 +136,17 @@ impl Shard {
         self.pay_unrouted(full, &snapshot, now, step);
     }
 
-    /// The severity has risen: another policy may be due, and rules that it enters now. `began`: an epoch that began with it
-    /// has seen to it already that somebody is reached.
+    /// The severity has risen: another policy may be due, and rules that it enters now. `reached`: an epoch that began with it,
+    /// or a rule on the occurrence that brought it, has seen to it already that somebody is.
     pub(super) fn raised(
         &self,
         full: &mut Full,
         mut snapshot: Arc<Incident>,
         occasion: Occasion,
-        began: bool,
+        reached: bool,
         step: &mut Step<'_, '_>,
     ) {
-        let mut said = Said { reached: began, ..Said::default() };
+        let mut said = Said { reached, ..Said::default() };
         if full.incident.status == Status::Triggered {
             snapshot = self.choose_escalation_again(full, snapshot, occasion, &mut said, step);
         }

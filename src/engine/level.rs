@@ -101,7 +101,9 @@ impl Shard {
         let fired = self.fire(full, found, &mut verdict, occasion, step);
         self.evaluated_at(0, verdict, &mut said, step);
         match fired {
-            Some(snapshot) => self.tell(full, &snapshot, occasion, said, step),
+            Some(snapshot) => {
+                self.tell(full, &snapshot, occasion, said, step);
+            }
             None => self.decide(&full.incident, occasion, said, step),
         }
     }

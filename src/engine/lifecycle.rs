@@ -97,9 +97,10 @@ impl Shard {
             full.publish(now, step);
         }
         let snapshot = step.shown(&full);
-        self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), Said::default(), step);
+        // Who hears of the occurrence hears of the severity that it brought.
+        let told = self.tell(&mut full, &snapshot, occasion(RuleEvent::Occurrence), Said::default(), step);
         if raises {
-            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), began, step);
+            self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), began || told, step);
         }
         self.save(Some(slot), full, now, step);
     }

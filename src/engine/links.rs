@@ -19,16 +19,21 @@ impl Shard {
     /// What a new incident hangs on. Its body has nothing of it yet.
     pub(super) fn link_new(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
         let incident = &full.incident;
-        let near = |entry: &Entry| (entry.first_seen_at - incident.first_seen_at).abs() <= WINDOW;
         let same = self.store.of_identity(&incident.service_id, &incident.fingerprint);
-        let mut elders: Vec<IncidentId> =
-            same.filter(|(_, entry)| entry.status.fires() && near(entry)).map(|(_, entry)| entry.id).collect();
+        // Of those further back only what may be a root.
+        let elder = |entry: &Entry| entry.status.fires() && (near(entry, incident.first_seen_at) || !entry.traits.duplicate);
+        let mut elders: Vec<IncidentId> = same.filter(|(_, entry)| elder(entry)).map(|(_, entry)| entry.id).collect();
         elders.reverse();
-        elders.truncate(MOST_ELDERS);
+        // The newest stays: it is by what is near that a root further back is found.
+        if elders.len() > MOST_ELDERS {
+            elders.drain(MOST_ELDERS - 1..elders.len() - 1);
+        }
         full.book.link.elders = elders;
         if let Some(root) = self.root_of(full, |_| true) {
             full.book.link.root = Some(root);
             hang(full, root, "duplicate", 1.0, "Exact fingerprint match");
+            // Its first occurrence is one, too: the root does not go stale.
+            step.changes.extend(self.store.find_id(root).map(|slot| Change::Touch { slot, at: now }));
         }
         self.link(full, now);
         self.find_related(full, step);
@@ -54,14 +59,20 @@ impl Shard {
         }
     }
 
-    /// The oldest of its elders that is no duplicate itself and was active when it opened (a later one: at its own opening).
+    /// The oldest of its elders that is no duplicate itself and was active when it opened (a later one: at its own opening),
+    /// where one of them, be it a duplicate, was so within the window.
     fn root_of(&self, full: &Full, takes: impl Fn(&Full) -> bool) -> Option<IncidentId> {
         let at = full.incident.first_seen_at;
         let was_active = |elder: &Full| elder.incident.first_seen_at > at || active_at(&elder.book.active, at);
         let elders = full.book.link.elders.iter().copied();
         let known = elders.filter_map(|id| self.store.get(self.store.find_id(id)?));
-        let mut roots = known.filter(|entry| !entry.traits.duplicate).filter_map(|entry| entry.full().ok());
-        roots.find(|elder| was_active(elder) && takes(elder)).map(|elder| elder.incident.id)
+        let active: Vec<(&Entry, Full)> =
+            known.filter_map(|entry| Some((entry, entry.full().ok()?))).filter(|(_, elder)| was_active(elder)).collect();
+        if !active.iter().any(|(entry, _)| near(entry, at)) {
+            return None;
+        }
+        let mut roots = active.iter().filter(|(entry, _)| !entry.traits.duplicate);
+        roots.find(|(_, elder)| takes(elder)).map(|(entry, _)| entry.id)
     }
 
     /// It hangs on nothing; whom it is like stays.
@@ -96,12 +107,15 @@ impl Shard {
             }
             None => match self.parent_of(&Child::of(full)) {
                 Some(found) => {
-                    if full.incident.parent_incident_id != Some(found.id) {
+                    let newly = full.incident.parent_incident_id != Some(found.id);
+                    if newly {
                         hang(full, found.id, "cascade", 0.9, "Detected cascading failure from upstream service");
                     }
                     let until = found.at + grace;
                     let fires = found.status.fires();
-                    let suppresses = Parent::of_fact(found).may_suppress(&Child::of(full)) && (fires || now < until);
+                    // A resolution silences nobody who speaks for himself by then.
+                    let in_grace = now < until && (newly || full.incident.suppressed);
+                    let suppresses = Parent::of_fact(found).may_suppress(&Child::of(full)) && (fires || in_grace);
                     release_at = (suppresses && !fires).then_some(until);
                     suppresses
                 }
@@ -174,6 +188,10 @@ impl Shard {
 
     /// The grace after its parent's resolution is over.
     pub(super) fn release(&self, full: &mut Full, at: Time, now: Time, step: &mut Step<'_, '_>) {
+        if !full.incident.status.fires() {
+            full.book.link.release_at = None;
+            return;
+        }
         let was = full.is_hushed();
         if full.book.link.root.is_some() {
             // Of the duplicates that are left only the newest speaks; the others hang on it.
@@ -194,6 +212,11 @@ impl Shard {
         self.link(full, now);
         self.after_mute(full, was, at, now, step);
     }
+}
+
+/// Correlation looks so far, back and ahead.
+fn near(entry: &Entry, at: Time) -> bool {
+    (entry.first_seen_at - at).abs() <= WINDOW
 }
 
 /// Of one identity, so many may be a new one's root: windows that are shorter than seconds leave more behind.

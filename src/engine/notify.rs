@@ -55,6 +55,7 @@ pub(super) struct Telling<'t> {
 
 impl Shard {
     /// Asks every rule that listens; writes the actions and the decision. `said`: what escalation and remediation found.
+    /// True if a person is reached.
     pub(super) fn tell(
         &self,
         full: &mut Full,
@@ -62,7 +63,20 @@ impl Shard {
         occasion: Occasion,
         said: Said,
         step: &mut Step<'_, '_>,
-    ) {
+    ) -> bool {
+        self.tell_those(full, snapshot, occasion, said, |_, _| true, step)
+    }
+
+    /// As [`Shard::tell`], only of the rules that `only` takes.
+    pub(super) fn tell_those(
+        &self,
+        full: &mut Full,
+        snapshot: &Arc<Incident>,
+        occasion: Occasion,
+        said: Said,
+        only: impl Fn(&NotificationRule, &Book) -> bool,
+        step: &mut Step<'_, '_>,
+    ) -> bool {
         let event = occasion.event;
         let mut listening = EventSet::EMPTY.with(event);
         if lets_enter(event) {
@@ -77,6 +91,7 @@ impl Shard {
             candidates.sort_unstable();
             candidates.dedup();
         }
+        candidates.retain(|at| only(&self.rules.notifications()[*at], &full.book));
         let mute = self.mute(full);
         if let Some(mute) = mute {
             self.owe(full, event, mute);
@@ -110,11 +125,13 @@ impl Shard {
             actions: Vec::new(),
         });
         let Telling { mut said, .. } = telling;
+        let reached = said.reached;
         if must_reach_somebody(event) || policies || !said.verdicts.is_empty() {
             said.verdicts.extend(near);
             said.more += matches.near_more as u32;
             self.decide(snapshot, occasion, said, step);
         }
+        reached
     }
 
     /// Writes down why each rule did or did not act.
@@ -184,6 +201,10 @@ impl Shard {
             verdict.why = Why::Disabled;
         } else if let Some(mute) = telling.mute {
             verdict.why = mute;
+            // The Nth occurrence comes once; what only listens to occurrences is owed none.
+            if mute == Why::Snoozed && event == RuleEvent::Occurrence && may_enter && !full.book.owed.contains(&event) {
+                full.book.owed.push(event);
+            }
         } else if waits && !owed {
             verdict.why = Why::AfterOccurrences;
             verdict.detail = Some(format!("{count} of {} occurrences", rule.after_occurrences.unwrap_or(0)));
