@@ -5,7 +5,9 @@
 
 use crate::rules::{Diagnostic, Limits, Listed, RuleSet, RuleSource};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use notify_debouncer_full::notify::event::{AccessKind, AccessMode, EventKind};
 use notify_debouncer_full::{DebounceEventResult, new_debouncer, notify::RecursiveMode};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -49,7 +51,10 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
                 continue;
             }
             let relative = format!("{prefix}{name}");
-            let meta = std::fs::metadata(&path).map_err(|error| unreadable(&path, error))?;
+            let meta = std::fs::metadata(&path).map_err(|error| match path.is_symlink() {
+                true => fail(&path, format!("is a link that leads nowhere: {error}"), "mend the link, or take it out"),
+                false => unreadable(&path, error),
+            })?;
             if meta.is_dir() {
                 if depth == DEPTH {
                     return Err(fail(&path, format!("lies more than {DEPTH} folders deep"), "is a link turning in a circle?"));
@@ -61,12 +66,64 @@ pub fn read(dir: &Path) -> Result<RuleSource, Unreadable> {
                     let message = format!("with it the folder holds more than {FILES} files or {} MiB", BYTES >> 20);
                     return Err(fail(&path, message, "set rules.dir (or --rules) to the folder of the rules alone"));
                 }
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                let text = read_text(&path, BYTES).map_err(|(message, help)| fail(&path, message, help))?;
                 source.files.insert(relative, text);
             }
         }
     }
     Ok(source)
+}
+
+/// The text of a file of at most `most` bytes, without the mark that some editors put before it; else what is wrong with it,
+/// and the remedy.
+pub fn read_text(path: &Path, most: u64) -> Result<String, (String, &'static str)> {
+    const UTF_8: &str = "save it as UTF-8";
+    let unreadable = |error| (format!("cannot be read: {error}"), "let incidentd read it, or take it out of the folder");
+    // Opening a pipe would wait for somebody who writes into it.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(("is no file".to_owned(), "put a file in its place, or take it out of the folder"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err((format!("is larger than {} MiB", most >> 20), "split it, or take it out of the folder"));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(("is UTF-16".to_owned(), UTF_8));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (before, byte) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        (format!("is not UTF-8: line {line} has the byte 0x{:02x}", byte.first().copied().unwrap_or_default()), UTF_8)
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Files whose names come near to one that is read, and which nobody reads: `rules.RHAI`, `rules.rhai.txt`, `users.yaml`; and
+/// copies that somebody has put aside. By their paths in `dir`; what cannot be looked at is left out.
+pub fn passed_over(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![(dir.to_owned(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            if name.starts_with('.') || (prefix.is_empty() && name == "tests") {
+                continue;
+            }
+            if entry.path().is_dir() && depth < DEPTH && found.len() < FILES {
+                folders.push((entry.path(), format!("{prefix}{name}/"), depth + 1));
+            }
+            let (lower, read) = (name.to_lowercase(), name.ends_with(".rhai") || name.ends_with(".toml"));
+            let people = ["users.", "teams.", "schedules.", "dependencies."].iter().any(|stem| lower.starts_with(stem));
+            let tables = [".toml", ".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end));
+            if !read && entry.path().is_file() && (lower.contains(".rhai") || people && tables) {
+                found.push(format!("{prefix}{name}"));
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// What a look at the folder led to.
@@ -148,9 +205,20 @@ impl Drop for Follower {
     }
 }
 
+/// Is there more in it than that somebody reads? We do so ourselves, after each change.
+pub fn is_change(told: &DebounceEventResult) -> bool {
+    told.as_ref().map_or(true, |events| !events.iter().all(|event| only_reads(&event.kind)))
+}
+
+fn only_reads(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Access(kind) if *kind != AccessKind::Close(AccessMode::Write))
+}
+
 fn watcher(dir: &Path, events: Sender<Wake>) -> Option<impl Sized> {
-    let changed = move |_: DebounceEventResult| {
-        let _ = events.try_send(Wake::Changed);
+    let changed = move |told: DebounceEventResult| {
+        if is_change(&told) {
+            let _ = events.try_send(Wake::Changed);
+        }
     };
     let mut watcher = new_debouncer(DEBOUNCE, None, changed).ok()?;
     watcher.watch(dir, RecursiveMode::Recursive).ok()?;
@@ -246,6 +314,51 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         symlink(dir.path(), dir.path().join("circle")).unwrap();
         assert!(read(dir.path()).unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_a_rules_file_is_named_with_its_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("page.rhai");
+        let told = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            read(dir.path()).map(|source| source.files["page.rhai"].clone()).map_err(|error| error.to_string())
+        };
+        assert_eq!(told("\u{feff}// a\n".as_bytes()), Ok("// a\n".to_owned()), "the mark of some editors is no part of it");
+        let utf16 = told(b"\xff\xfe/\0").unwrap_err();
+        assert!(utf16.contains("is UTF-16") && utf16.contains("help: save it as UTF-8"), "{utf16}");
+        let latin = told(b"// a\n// \xfc\n").unwrap_err();
+        assert!(latin.contains("line 2 has the byte 0xfc") && latin.contains("help: save it as UTF-8"), "{latin}");
+        fs::remove_file(&path).unwrap();
+        symlink("nowhere", &path).unwrap();
+        let link = read(dir.path()).unwrap_err().to_string();
+        assert!(link.contains("page.rhai: is a link that leads nowhere") && link.contains("take it out"), "{link}");
+        fs::remove_file(&path).unwrap();
+        // It has no end, and a length of 0.
+        symlink("/dev/zero", &path).unwrap();
+        let endless = read(dir.path()).unwrap_err().to_string();
+        assert!(endless.contains("is no file"), "{endless}");
+    }
+
+    #[test]
+    fn what_is_passed_over_though_its_name_comes_near_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        for name in ["a.rhai", "A.RHAI", "b.rhai.txt", "users.yaml", "sub/c.rhai.bak", "x.d.rhai", ".a.rhai.swp", "README.md"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        assert_eq!(passed_over(dir.path()), ["A.RHAI", "b.rhai.txt", "sub/c.rhai.bak", "users.yaml"]);
+    }
+
+    #[test]
+    fn to_be_read_is_no_change() {
+        for kind in [AccessKind::Open(AccessMode::Any), AccessKind::Read, AccessKind::Close(AccessMode::Read)] {
+            assert!(only_reads(&EventKind::Access(kind)), "{kind:?}");
+        }
+        for kind in [EventKind::Access(AccessKind::Close(AccessMode::Write)), EventKind::Any] {
+            assert!(!only_reads(&kind), "{kind:?}");
+        }
+        assert!(is_change(&Err(Vec::new())), "where something is lost it must be looked at");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("replay", &["engine", "rules", "model", "codec"]),
     ("explain", &["model", "codec"]),
     ("compare", &["replay", "explain", "rules", "model"]),
-    ("cases", &["replay", "explain", "engine", "rules", "model", "codec"]),
+    ("cases", &["replay", "explain", "engine", "rules_dir", "rules", "model", "codec"]),
     ("rules_dir", &["rules"]),
     (
         "app",

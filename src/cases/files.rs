@@ -1,5 +1,6 @@
 //! Where the cases of a rules folder lie: `tests/`, in TOML or YAML, also in folders in it.
 
+use crate::rules_dir;
 use std::path::{Path, PathBuf};
 
 /// Past these a folder is surely not one of cases.
@@ -49,7 +50,8 @@ pub fn read_folder(rules: &Path) -> Result<Vec<CaseFile>, String> {
                     let what = format!("more than {} MiB in a file, or more than {FILES} files, of cases", BYTES >> 20);
                     return Err(format!("{}: {what}: split it, or move what is no case elsewhere", path.display()));
                 }
-                let text = std::fs::read_to_string(&path).map_err(|error| about(&path, error))?;
+                let text = rules_dir::read_text(&path, BYTES)
+                    .map_err(|(message, help)| format!("{}: {message}\n  help: {help}", path.display()))?;
                 files.push(CaseFile { name: relative, text });
             }
         }

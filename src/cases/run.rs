@@ -132,8 +132,8 @@ impl Running<'_> {
                     }
                     let first = came.told.len();
                     let (value, moment) = (Some(Cow::Borrowed(bytes.as_slice())), Some(self.replay.now()));
-                    let line = Ahead::Line(Ok(Line::Record { topic: *topic, key: None, value, at: moment }));
-                    self.replay.take(line, &mut |told| came.told.push(told))?;
+                    let mut line = Ahead::Line(Ok(Line::Record { topic: *topic, key: None, value, at: moment }));
+                    self.replay.take(&mut line, &mut |told| came.told.push(told))?;
                     let reasons = came.told[first..].iter().filter_map(|told| match &told.what {
                         What::Buried(record) => Some(reason(record)),
                         What::Said(_) => None,

@@ -5,6 +5,7 @@ use crate::app::{Failure, finding};
 use crate::cases::{self, Terms};
 use crate::cli::{ConfigFile, print};
 use crate::config::Config;
+use crate::model::Time;
 use crate::rules::{Diagnostic, RuleSet, RuleSource, render, render_coloured, untouched};
 use crate::{rules_dir, settings};
 use clap::{Args, ValueEnum};
@@ -49,7 +50,10 @@ impl Check {
         if let Some(rules) = &loaded {
             found.extend(missing_secrets(rules, self.file.config.is_some().then(|| self.file.load()).transpose()?.as_ref()));
             found.extend(self.untouched(rules, &mut source)?);
+            let now = Time(jiff::Timestamp::now().as_millisecond());
+            found.extend(rules.people().not_begun(now).map(|(id, first)| not_begun(id, first)));
         }
+        found.extend(rules_dir::passed_over(&self.dir).into_iter().map(passed_over));
         let format = if self.json { Format::Json } else { self.format };
         self.print(format, &source, loaded.as_deref(), &found)
     }
@@ -59,7 +63,7 @@ impl Check {
     fn untouched(&self, rules: &Rc<RuleSet>, source: &mut RuleSource) -> Result<Vec<Diagnostic>, Failure> {
         let files = cases::read_folder(&self.dir).map_err(Failure::Wrong)?;
         if files.is_empty() {
-            return Ok(without_cases(rules).into_iter().collect());
+            return Ok(vec![without_cases(rules)]);
         }
         let config = self.file.load()?;
         let terms = Terms { codec: settings::codec(&config), engine: settings::engine(&config) };
@@ -113,17 +117,36 @@ impl Check {
 }
 
 /// One warning for them all: a line a rule would bury what else is found.
-fn without_cases(rules: &RuleSet) -> Option<Diagnostic> {
-    let enabled = rules.listed().into_iter().filter(|rule| rule.enabled).count();
-    (enabled > 0).then(|| Diagnostic {
-        file: "tests".to_owned(),
-        line: 0,
-        column: 0,
-        length: 0,
-        error: false,
-        message: format!("there are no test cases: none of the {enabled} rules has been seen to act"),
-        help: Some("write one as a .yaml or .toml file in `tests/` in the rules folder; docs/rules.md shows how".to_owned()),
-    })
+fn without_cases(rules: &RuleSet) -> Diagnostic {
+    match rules.listed().into_iter().filter(|rule| rule.enabled).count() {
+        0 => of_file(
+            ".",
+            "no rule is in force: what is critical or high goes to rules.default_channels, and nobody is told of the rest"
+                .to_owned(),
+            "declare one in a file that ends with .rhai; docs/rules.md shows how",
+        ),
+        enabled => of_file(
+            "tests",
+            format!("there are no test cases: none of the {enabled} rules has been seen to act"),
+            "write one as a .yaml or .toml file in `tests/` in the rules folder; docs/rules.md shows how",
+        ),
+    }
+}
+
+fn not_begun(schedule: &str, first: Time) -> Diagnostic {
+    let message = format!("nobody is on call in [schedules.{schedule}] before {first}");
+    of_file("schedules.toml", message, "let a layer begin earlier: is the year right?")
+}
+
+fn passed_over(file: String) -> Diagnostic {
+    let message = "this file is not read: rules end with .rhai, and people stand in .toml".to_owned();
+    of_file(&file, message, "rename it, or take it out of the folder")
+}
+
+/// A warning of a file as a whole.
+fn of_file(file: &str, message: String, help: &str) -> Diagnostic {
+    let (file, help) = (file.to_owned(), Some(help.to_owned()));
+    Diagnostic { file, line: 0, column: 0, length: 0, error: false, message, help }
 }
 
 /// Secrets that nobody could resolve here: an error where the configuration says where they are, a warning where only this

@@ -12,6 +12,7 @@ use clap::Args;
 use crossbeam_channel::bounded;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, scope};
 
@@ -59,6 +60,10 @@ impl Replay {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.file.load()?;
         let source = read(&self.rules)?;
+        if let Some(output) = self.output.as_ref().filter(|output| are_one(output, &self.input)) {
+            let text = format!("--output {}: this is the history itself; name another file", output.display());
+            return Err(Failure::Usage(text));
+        }
         let output: Option<Box<dyn Write + Send>> = match (&self.output, &self.against) {
             (Some(path), _) if path.as_os_str() != "-" => {
                 Some(Box::new(File::create(path).map_err(|error| about(path, &error))?))
@@ -165,6 +170,12 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// One file, whatever it is called: it would be empty before its first line is read.
+fn are_one(a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| (meta.dev(), meta.ino()));
+    id(a).is_some_and(|one| id(b) == Some(one))
 }
 
 fn read(dir: &Path) -> Result<RuleSource, Failure> {

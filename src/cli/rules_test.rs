@@ -45,19 +45,31 @@ impl Test {
             return self.once(&terms);
         }
         let (changed, changes) = bounded(1);
-        let tell = move |_: DebounceEventResult| {
-            let _ = changed.try_send(());
+        let tell = move |told: DebounceEventResult| {
+            if rules_dir::is_change(&told) {
+                let _ = changed.try_send(());
+            }
         };
         let cannot = |error| Failure::Wrong(format!("{}: cannot be watched: {error}", self.dir.display()));
         let mut watcher = new_debouncer(DEBOUNCE, None, tell).map_err(cannot)?;
         watcher.watch(&self.dir, RecursiveMode::Recursive).map_err(cannot)?;
+        // What counts is the text, not the event: a report may be written into the folder, too.
+        let text = || (rules_dir::read(&self.dir).map_err(|error| error.to_string()), cases::read_folder(&self.dir));
+        let mut seen = text();
         loop {
             if let Err(failure) = self.once(&terms) {
                 print::line(failure)?;
             }
             print::line(format!("\nwaiting for a change in {} (Ctrl-C ends it)\n", self.dir.display()))?;
-            if changes.recv().is_err() {
-                return Ok(());
+            loop {
+                if changes.recv().is_err() {
+                    return Ok(());
+                }
+                let found = text();
+                if found != seen {
+                    seen = found;
+                    break;
+                }
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct Replay {
     shards: BTreeMap<u32, Shard>,
     /// When each shard's next timer is due: asked anew only of those that a transaction has touched.
     dues: BTreeMap<u32, Time>,
+    /// The earliest of them.
+    due: Time,
     states: BTreeMap<u32, StateLog>,
     /// What stands in the inboxes, each with its partition, in the order in which it was written.
     inbox: VecDeque<(u32, Letter)>,
@@ -77,6 +79,7 @@ impl Replay {
             now: Time(0),
             shards: BTreeMap::new(),
             dues: BTreeMap::new(),
+            due: Time::NEVER,
             states: BTreeMap::new(),
             inbox: VecDeque::new(),
             offsets: BTreeMap::new(),
@@ -113,7 +116,7 @@ impl Replay {
     /// Takes one line of the input; an error says what of it cannot be understood, and nothing has happened.
     pub fn line(&mut self, line: &[u8], sink: &mut dyn FnMut(Produced)) -> Result<(), String> {
         let codec = Arc::clone(&self.codec);
-        self.take(Ahead::of(line, &codec, self.settings.partitions), &mut |told| {
+        self.take(&mut Ahead::of(line, &codec, self.settings.partitions), &mut |told| {
             if let Some(produced) = told.record(&codec) {
                 sink(produced);
             }
@@ -121,14 +124,14 @@ impl Replay {
     }
 
     /// The same of a line that was read ahead.
-    pub fn take(&mut self, line: Ahead<'_>, sink: &mut dyn FnMut(Told)) -> Result<(), String> {
+    pub fn take(&mut self, line: &mut Ahead<'_>, sink: &mut dyn FnMut(Told)) -> Result<(), String> {
         match line {
             Ahead::Alert { opened, home, at } => {
                 let at = at.unwrap_or(self.now);
                 self.run_until(at, sink)?;
-                self.alert(opened, home, at, sink)?;
+                self.alert(opened, *home, at, sink)?;
             }
-            Ahead::Line(line) => match line? {
+            Ahead::Line(line) => match std::mem::replace(line, Err(String::new()))? {
                 Line::Advance(by) => return self.run_until(self.now + by, sink),
                 Line::Record { topic, key, value, at } => {
                     let at = at.unwrap_or(self.now);
@@ -153,7 +156,8 @@ impl Replay {
     /// Lets time pass: every timer up to `until` runs at its own time.
     pub fn run_until(&mut self, until: Time, sink: &mut dyn FnMut(Told)) -> Result<(), String> {
         let mut idle = 0;
-        while let Some(due) = self.dues.values().copied().min().filter(|due| *due <= until) {
+        while self.due <= until && self.due != Time::NEVER {
+            let due = self.due;
             idle = if due > self.now { 0 } else { idle + 1 };
             if idle > ROUNDS {
                 return Err(format!("after {ROUNDS} looks a timer is still due at {}: a fault of incidentd", self.now));
@@ -184,11 +188,11 @@ impl Replay {
     }
 
     /// A plain alert, without a key: it stands at its home, where a producer that knows the contract puts it.
-    fn alert(&mut self, mut opened: codec::Opened<'_>, home: u32, at: Time, sink: &mut dyn FnMut(Told)) -> Result<(), String> {
+    fn alert(&mut self, opened: &mut codec::Opened<'_>, home: u32, at: Time, sink: &mut dyn FnMut(Told)) -> Result<(), String> {
         opened.record.origin = self.origin(Topic::Alerts, home);
         opened.record.time = at;
         let now = self.now;
-        self.transaction(sink, &mut |shards, pending| shards.alerts(now, &opened, None, pending));
+        self.transaction(sink, &mut |shards, pending| shards.alerts(now, opened, None, pending));
         self.exchange(sink)
     }
 
@@ -283,6 +287,7 @@ impl Replay {
                 self.dues.insert(partition, shard.next_due());
             }
         }
+        self.due = self.dues.values().copied().min().unwrap_or(Time::NEVER);
         pending.worked = false;
         self.pending = pending;
         if self.fault == Fault::RestartAfterEach && committed {
@@ -304,6 +309,7 @@ impl Replay {
             }
             self.dues.insert(*partition, shard.next_due());
         }
+        self.due = self.dues.values().copied().min().unwrap_or(Time::NEVER);
     }
 }
 

@@ -57,7 +57,7 @@ fn take_all(
                 if let Some((_, soon)) = lines.get(at + EXPECT) {
                     replay.expect(soon);
                 }
-                let (number, line) = std::mem::replace(&mut lines[at], (0, Ahead::Line(Err(String::new()))));
+                let (number, line) = &mut lines[at];
                 replay.take(line, sink).map_err(|error| format!("{name}:{number}: {error}"))?;
             }
             Ok::<(), String>(())

@@ -1,10 +1,8 @@
-//! The remedy for what the script engine says: it knows what is wrong, and rule writers want to know what to do.
+//! The remedy for a script that fails: the engine knows what is wrong, and rule writers want to know what to do.
 
 use crate::rules::constructors::OWN;
 use crate::rules::diagnostic::suggest;
-use crate::rules::sandbox::REFUSED_WORDS;
 use crate::rules::view::{CONTEXT_FIELDS, CONTEXT_FUNCTIONS, FIELDS};
-use rhai::{LexError, ParseErrorType};
 
 /// What scripts can call beside our own functions: names of the script engine, for suggestions.
 pub(super) const STANDARD: &[&str] = &[
@@ -129,61 +127,6 @@ pub(super) const STANDARD: &[&str] = &[
     "PI",
 ];
 
-/// What is wrong with the text of a script, and the remedy.
-pub(super) fn of_syntax(error: &ParseErrorType) -> (String, String) {
-    if let ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) = error
-        && REFUSED_WORDS.contains(&word.as_str())
-    {
-        let help = match word.as_str() {
-            "this" => "hand the value over as a parameter, and return what is made of it",
-            _ => "a rule computes from the incident and nothing else: it neither prints nor runs texts as code",
-        };
-        return (format!("rules have no `{word}`"), help.to_owned());
-    }
-    let help = match error {
-        ParseErrorType::Reserved(word) if word == "match" => {
-            "the matcher of a rule is called `where`: `match` is a reserved word in Rhai".to_owned()
-        }
-        ParseErrorType::Reserved(word) if ["import", "export"].contains(&word.as_str()) => {
-            "functions of files in `lib/` stand in every file without it".to_owned()
-        }
-        ParseErrorType::Reserved(word) => format!("`{word}` is a reserved word in Rhai: write it in quotes, \"{word}\""),
-        ParseErrorType::VariableUndefined(name) if name == "incident" || name == "context" => {
-            "a closure is written `|incident| …` or `|incident, context| …`".to_owned()
-        }
-        ParseErrorType::VariableUndefined(name) => match suggest(name, ["incident", "context"]) {
-            near if near.starts_with("did") => near,
-            _ => "a closure sees its parameters and what its file defines above it".to_owned(),
-        },
-        ParseErrorType::PropertyExpected => "a `}` is missing here or shortly before".to_owned(),
-        ParseErrorType::MissingToken(token, _) => format!("a `{token}` is missing here or shortly before"),
-        ParseErrorType::BadInput(LexError::Runtime(_)) => "split it into several files, and into shorter expressions".to_owned(),
-        ParseErrorType::BadInput(LexError::UnterminatedString) => "a quote that ends the text is missing".to_owned(),
-        ParseErrorType::BadInput(LexError::MalformedEscapeSequence(_)) => {
-            "in quotes a backslash is written twice, `\\\\`; between backticks it stands for itself".to_owned()
-        }
-        ParseErrorType::BadInput(LexError::MalformedChar(_)) => "texts stand in double quotes, \"…\"".to_owned(),
-        ParseErrorType::BadInput(LexError::MalformedNumber(_)) => "write numbers as `15`, `2.5` or `1_000`".to_owned(),
-        ParseErrorType::BadInput(LexError::StringTooLong(_)) => "a text in a rule has at most 128 KiB".to_owned(),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "===" || symbol == "!==" => {
-            format!("write `{}`: it compares types too", &symbol[..2])
-        }
-        ParseErrorType::DuplicatedProperty(name) => format!("`{name}` stands twice in this map: take one out"),
-        ParseErrorType::FnDuplicatedDefinition(name, _) => format!("give one of the two `{name}` another name"),
-        ParseErrorType::FnDuplicatedParam(_, name) => format!("give each parameter a name of its own: `{name}` stands twice"),
-        ParseErrorType::AssignmentToConstant(name) => format!("declare `{name}` with `let`, or write to another variable"),
-        ParseErrorType::ExprTooDeep => "split it: give parts of it a name with `let`, or put them into functions".to_owned(),
-        ParseErrorType::WrongFnDefinition => "functions are declared at the top of a file, not inside of others".to_owned(),
-        ParseErrorType::UnexpectedEOF => "something is left open: look for a missing `}`, `)` or `]`".to_owned(),
-        ParseErrorType::ExprExpected(_) | ParseErrorType::VariableExpected | ParseErrorType::UnknownOperator(_) => {
-            "look at what stands right before it: is a comma, a quote or a value missing?".to_owned()
-        }
-        ParseErrorType::LiteralTooLarge(..) => "split it, or make it in a loop".to_owned(),
-        _ => "docs/rules.md shows how rules are written; https://rhai.rs/book is the book of the language".to_owned(),
-    };
-    (error.to_string(), help)
-}
-
 /// The remedy for a script that failed; `known` are the functions of its file and of the library.
 pub(super) fn of_script<'a>(message: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     if let Some(name) = between(message, "there is no field `", "` in Incident") {
@@ -202,7 +145,12 @@ pub(super) fn of_script<'a>(message: &str, known: impl IntoIterator<Item = &'a s
         ("grew past", "keep of the incident only what the rule needs"),
         ("too large", "keep of the incident only what the rule needs"),
         ("would make a text", "keep of the incident only what the rule needs"),
-        ("cannot be written", "a rule only reads: put what it computes into a variable of its own, `let x = …`"),
+        ("cannot be written", "to compare write `==`; what the rule computes goes into a variable of its own, `let x = …`"),
+        ("For loop expects", "go through the names: `for name in incident.labels.keys() { … incident.labels[name] … }`"),
+        ("unavailable: ()", "what may be missing is asked with `?[`: `incident.metadata.recent_changes?[0]?.type`"),
+        ("Indexer unavailable", "it is asked for by its name, in quotes: `incident.labels[\"module\"]`"),
+        ("Modulo division", "ask first: `if x != 0 { y % x }`"),
+        ("` in ()", "what may be missing is asked with `?.`: `incident.metadata.custom?.nested`"),
         ("array index", "ask for its length first: `if list.len() > 0 { list[0] }`"),
         ("out of bounds", "ask for its length first: `if list.len() > 0 { list[0] }`"),
         (
@@ -288,6 +236,11 @@ mod tests {
             ("there is no function `slack ()`", "their number and order"),
             ("there is no function `frobnicate (text)`", "define `fn frobnicate(…)`"),
             ("stopped after 100000 operations; a rule's script must be short", "leave out loops"),
+            ("For loop expects iterable type", "incident.labels.keys()"),
+            ("Indexer unavailable: () [i64]", "?[0]"),
+            ("Indexer unavailable: Labels [i64]", "in quotes"),
+            ("there is no field `type` in ()", "`?.`"),
+            ("Modulo division by zero or overflow: 1 % 0", "if x != 0"),
             ("no", "sample incidents"),
         ] {
             let told = of_script(message, ["helper"]);

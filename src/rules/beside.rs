@@ -47,7 +47,10 @@ pub(super) fn read_file(source: &RuleSource, path: &str, found: &mut Vec<Diagnos
     }
     for error in wrong {
         let span = error.span().unwrap_or_default();
-        let help = "look at what stands right before it: TOML wants `key = value`, texts in quotes, lists in brackets";
+        let help = match error.message() {
+            "duplicate key" => "it stands twice in this file: take one out, or give it another name",
+            _ => "look at what stands right before it: TOML wants `key = value`, texts in quotes, lists in brackets",
+        };
         file.note(true, span, error.message().to_owned(), Some(help.to_owned()));
     }
     let mut findings = file.found.into_inner();
@@ -186,6 +189,11 @@ impl<'a> Part<'a> {
                 Vec::new()
             }
         }
+    }
+
+    /// Is it an array with nothing in it?
+    pub fn lists_nothing(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()))
     }
 
     /// A text that is not empty.

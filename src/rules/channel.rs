@@ -10,6 +10,8 @@ use serde_json::Value;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
     Text,
+    /// Of Slack: its name or id.
+    Channel,
     /// A text, or `secret("NAME")`.
     Secret,
     Url,
@@ -40,7 +42,7 @@ const KINDS: [(&str, &[Key]); 5] = [
     (
         "slack",
         &[
-            required("channel", Holds::Text),
+            required("channel", Holds::Channel),
             key("mention", Holds::Text),
             key("thread_updates", Holds::Flag),
             key("send_on_resolve", Holds::Flag),
@@ -133,7 +135,14 @@ pub(super) fn read(value: &Dynamic) -> Result<Channel, Refusal> {
         read.insert("send_on_resolve".to_owned(), option(&kind, &key("send_on_resolve", Holds::Flag), flag)?);
     }
     match keys.iter().find(|key| key.required && !read.contains_key(key.name)) {
-        Some(key) => refuse(format!("{kind} needs `{}`", key.name), &format!("it is {}", key.holds.described())),
+        Some(key) => {
+            let help = format!(
+                "write for example `{}: {}`, and of a label that may be missing `incident.labels.team ?? \"ops\"`",
+                key.name,
+                key.holds.example()
+            );
+            refuse(format!("{kind} needs `{}`, {}", key.name, key.holds.described()), &help)
+        }
         None => Ok(Channel { kind: kind.to_string(), config: Metadata(read) }),
     }
 }
@@ -146,6 +155,7 @@ fn option(kind: &str, key: &Key, value: &Dynamic) -> Result<Value, Refusal> {
     let read = match key.holds {
         Holds::Flag => value.as_bool().ok().map(Value::Bool),
         Holds::Text => text(value),
+        Holds::Channel => text(value).filter(|name| name != "#"),
         Holds::Secret => text(value).or_else(|| secret(value)),
         Holds::Url => text(value).filter(is_url).or_else(|| secret(value)),
         Holds::Method => text(value).filter(|method| *method == "POST" || *method == "PUT"),
@@ -160,6 +170,7 @@ impl Holds {
     fn described(self) -> &'static str {
         match self {
             Holds::Text => "a text",
+            Holds::Channel => "the name or the id of a channel",
             Holds::Secret => "a text, better `secret(\"NAME\")`",
             Holds::Url => "an http or https URL, or `secret(\"NAME\")`",
             Holds::Flag => "true or false",
@@ -172,7 +183,7 @@ impl Holds {
 
     fn example(self) -> &'static str {
         match self {
-            Holds::Text => "\"#ops\"",
+            Holds::Text | Holds::Channel => "\"#ops\"",
             Holds::Secret => "secret(\"PD_SRE\")",
             Holds::Url => "\"https://hooks.example.com/x\"",
             Holds::Flag => "true",
@@ -233,6 +244,52 @@ fn headers(value: &Dynamic) -> Option<Value> {
     let map = value.read_lock::<Map>()?;
     let read = map.iter().map(|(name, value)| Some((name.to_string(), text(value).or_else(|| secret(value))?)));
     read.collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
+}
+
+/// What of it can hardly be delivered to, and the remedy.
+pub(super) fn doubt(channel: &Channel) -> Option<(String, &'static str)> {
+    fn texts<'a>(channel: &'a Channel, key: &str) -> Vec<&'a str> {
+        match channel.config.0.get(key) {
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+            value => value.and_then(Value::as_str).into_iter().collect(),
+        }
+    }
+    let texts = |key| texts(channel, key);
+    let is_address = |text: &str| {
+        let inner = text.rsplit_once('<').map_or(text, |(_, rest)| rest.trim_end().trim_end_matches('>'));
+        inner.matches('@').count() == 1 && !inner.contains(|c: char| c.is_whitespace() || c == ',' || c == ';')
+    };
+    match channel.kind.as_str() {
+        "slack" => {
+            let name = texts("channel").into_iter().find(|name| name.contains(|c: char| c.is_whitespace() || c == ','))?;
+            Some((
+                format!("no channel of Slack has a name like `{name}`"),
+                "write a channel for each: `[slack(\"#a\"), slack(\"#b\")]`",
+            ))
+        }
+        "email" => {
+            let wrong = texts("recipients").into_iter().chain(texts("cc")).find(|text| !is_address(text))?;
+            Some((format!("`{wrong}` is no e-mail address"), "write an array of them: `[\"a@example.com\", \"b@example.com\"]`"))
+        }
+        "sms" => {
+            let wrong = texts("phone_numbers").into_iter().find(|text| !is_phone(text))?;
+            Some((format!("`{wrong}` is no phone number"), "write it with its country: `\"+15550100\"`"))
+        }
+        "webhook" => {
+            let url = texts("url").into_iter().find(|url| url.split('/').nth(2).is_some_and(|host| host.contains('@')))?;
+            let shown = url.rsplit('@').next().unwrap_or_default();
+            Some((
+                format!("the password for {shown} stands here in clear and would be written to a topic"),
+                "name the URL: `secret(\"NAME\")`; only delivery reads its value",
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Digits, and what people write between them.
+pub(super) fn is_phone(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || " +-()./".contains(c))
 }
 
 /// Secrets that stand in the rule file in clear: SPEC 3.5 wants none of them in a topic.

@@ -92,6 +92,14 @@ impl Closure {
         self.functions.iter_functions().map(|function| function.name)
     }
 
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// Its value, alone: nothing in it is shared with the script any more.
     fn call(&self, runner: &Runner<'_>, view: View, context: &ContextView) -> Result<Dynamic, ScriptError> {
         runner.meter.start(runner.operations, runner.wall);

@@ -5,7 +5,8 @@
 //! it, so that all places are those of the file, and with what a whole file would let it see: the functions above it, and
 //! the names of the file's own variables.
 
-use rhai::{AST, Engine, ParseError, Scope, Stmt, Token};
+use crate::rules::diagnostic::Place;
+use rhai::{AST, Engine, ParseError, Position, Scope, Stmt, Token};
 use std::ops::Range;
 
 /// Bytes of a file that is compiled in one go, and of a piece of a larger one.
@@ -38,6 +39,57 @@ pub(super) fn compile(engine: &Engine, text: &str) -> Result<AST, ParseError> {
     Ok(whole)
 }
 
+/// Where a comment begins that nothing ends: the engine takes the rest of the file for it without a word.
+pub(super) fn open_comment(engine: &Engine, text: &str) -> Option<Place> {
+    /// Begins behind the last token that are looked at: others stand in texts, or behind `//`.
+    const MOST: usize = 8;
+    text.find("/*")?;
+    let last = in_comment(engine, text)?;
+    let mut begins = text.match_indices("/*").map(|(at, _)| at).filter(|at| *at >= last).take(MOST);
+    let opens = |at: &usize| in_comment(engine, &text[..*at]).is_none() && in_comment(engine, &text[..*at + 2]).is_some();
+    let before = &text[..begins.find(opens).unwrap_or(last)];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Some(Place { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 })
+}
+
+/// Does the text end in a comment? Then the begin of the last token before it.
+fn in_comment(engine: &Engine, text: &str) -> Option<usize> {
+    // What is put behind it is read as something only where no comment is open.
+    let behind = text.matches('\n').count() + 2;
+    let (mut last, mut is_read) = ((0, 0), false);
+    each_token(engine, &format!("{text}\n*/"), |token, position, _| {
+        // A text without an end is another fault.
+        is_read |= position.line() == Some(behind) || matches!(token, Token::LexError(_));
+        last = (position.line().unwrap_or(1) - 1, position.position().unwrap_or(1) - 1);
+    });
+    (!is_read).then(|| Lines::new(text).offset(last))
+}
+
+/// All tokens of a text, each with how many brackets are open behind it; the engine's parser alone knows where text goes on
+/// behind `${ … }`.
+fn each_token(engine: &Engine, text: &str, mut see: impl FnMut(&Token, Position, usize)) {
+    let (tokens, control) = engine.lex(std::iter::once(&text));
+    let (mut depth, mut inside) = (0_usize, Vec::new());
+    for (token, position) in tokens {
+        match token {
+            Token::EOF => return,
+            Token::InterpolatedString(_) => inside.push(depth),
+            Token::LeftBrace | Token::MapStart | Token::LeftBracket | Token::LeftParen => depth += 1,
+            Token::RightBrace | Token::RightBracket | Token::RightParen => {
+                depth = depth.saturating_sub(1);
+                if token == Token::RightBrace && inside.last() == Some(&depth) {
+                    inside.pop();
+                    control.borrow_mut().is_within_text = true;
+                    // It is no bracket of the script.
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        see(&token, position, depth);
+    }
+}
+
 /// A part of a file: one of its functions, or statements.
 struct Piece {
     bytes: Range<usize>,
@@ -68,43 +120,31 @@ fn padded<'a>(text: &'a str, blank: &'a str, parts: &[&Piece]) -> Vec<std::borro
 /// Empty where the text cannot be read.
 fn pieces(engine: &Engine, text: &str) -> Vec<Piece> {
     let lines = Lines::new(text);
-    let (tokens, control) = engine.lex(std::iter::once(&text));
     let mut pieces = Vec::new();
-    let (mut depth, mut inside) = (0_usize, Vec::new());
     let (mut begin, mut fresh, mut function) = ((0, 0), true, false);
+    let mut wrong = false;
     let mut end_piece = |begin: (usize, usize), end: (usize, usize), function: bool| {
         let bytes = lines.offset(begin)..lines.offset(end);
         if !bytes.is_empty() {
             pieces.push(Piece { bytes, line: begin.0, column: begin.1, end, function });
         }
     };
-    for (token, position) in tokens {
+    each_token(engine, text, |token, position, depth| {
         let at = (position.line().unwrap_or(1) - 1, position.position().unwrap_or(1) - 1);
         if depth == 0 && fresh && matches!(token, Token::Fn | Token::Private) {
             end_piece(begin, at, false);
             (begin, function) = (at, true);
         }
         fresh = false;
+        let end = (at.0, at.1 + 1);
         match token {
-            Token::LexError(_) => return Vec::new(),
-            Token::EOF => break,
-            Token::InterpolatedString(_) => inside.push(depth),
-            Token::LeftBrace | Token::MapStart | Token::LeftBracket | Token::LeftParen => depth += 1,
-            Token::RightBrace | Token::RightBracket | Token::RightParen => {
-                depth = depth.saturating_sub(1);
-                if token == Token::RightBrace && inside.last() == Some(&depth) {
-                    inside.pop();
-                    // What follows is text again.
-                    control.borrow_mut().is_within_text = true;
-                } else if token == Token::RightBrace && depth == 0 && function {
-                    let end = (at.0, at.1 + 1);
-                    end_piece(begin, end, true);
-                    (begin, fresh, function) = (end, true, false);
-                }
+            Token::LexError(_) => wrong = true,
+            Token::RightBrace if depth == 0 && function => {
+                end_piece(begin, end, true);
+                (begin, fresh, function) = (end, true, false);
             }
             Token::SemiColon if depth == 0 => {
                 fresh = true;
-                let end = (at.0, at.1 + 1);
                 if lines.offset(end) - lines.offset(begin) >= PIECE {
                     end_piece(begin, end, false);
                     begin = end;
@@ -112,9 +152,9 @@ fn pieces(engine: &Engine, text: &str) -> Vec<Piece> {
             }
             _ => {}
         }
-    }
+    });
     end_piece(begin, lines.end(), function);
-    pieces
+    if wrong { Vec::new() } else { pieces }
 }
 
 /// Where each line begins.

@@ -102,7 +102,7 @@ fn register_targets(engine: &mut Engine, collector: &Rc<Collector>) {
         let collector = collector.clone();
         engine.register_fn(kind, move |context: NativeCallContext, id: Dynamic| -> Built {
             match id.clone().into_immutable_string() {
-                Ok(id) if !id.trim().is_empty() => Ok(map([("type", kind.into()), ("id", id.into())])),
+                Ok(id) if !matches!(id.trim(), "" | "#") => Ok(map([("type", kind.into()), ("id", id.into())])),
                 _ => {
                     let message = format!("`{kind}` takes an id, not {}", described(&id));
                     collector.refuse(&context, Refusal { message, help: format!("write for example `{kind}(\"llm\")`") })
@@ -117,9 +117,15 @@ fn register_targets(engine: &mut Engine, collector: &Rc<Collector>) {
             return collector.refuse(&context, Refusal::new(message, LEVEL));
         }
         let fits = |item: &Dynamic| item.is_unit() || item.is_map();
-        if !targets.read_lock::<Array>().is_some_and(|targets| targets.iter().all(fits)) {
-            let message = format!("`level` takes an array of targets, not {}", described(&targets));
-            return collector.refuse(&context, Refusal::new(message, LEVEL));
+        let wrong = match targets.read_lock::<Array>() {
+            Some(targets) => targets.iter().find(|item| !fits(item)).map(|item| {
+                let message = format!("a target is a map, not {}", described(item));
+                Refusal::new(message, "write `user(\"alice\")`, `schedule(…)`, `team(…)` or `slack_channel(\"#ops\")`")
+            }),
+            None => Some(Refusal::new(format!("`level` takes an array of targets, not {}", described(&targets)), LEVEL)),
+        };
+        if let Some(refusal) = wrong {
+            return collector.refuse(&context, refusal);
         }
         Ok(map([("delay_minutes", delay), ("targets", targets)]))
     });

@@ -68,7 +68,7 @@ fn declare<R: Kind>(collector: &Collector, context: &NativeCallContext, map: Dyn
             return collector.refuse(context, Refusal { message, help: format!("write `{word}(#{{ name: \"…\", … }})`") });
         }
     };
-    let (declared, findings) = read::<R>(map, context.call_position().into());
+    let (declared, findings) = read::<R>(map, context.call_position().into(), collector.has_errors());
     if !at_top(context)
         && let Some(finding) = findings.iter().find(|finding| finding.error)
     {
@@ -83,9 +83,10 @@ fn declare<R: Kind>(collector: &Collector, context: &NativeCallContext, map: Dyn
     Ok(Dynamic::UNIT)
 }
 
-fn read<R: Kind>(map: Map, place: Place) -> (Declared<R>, Vec<Finding>) {
+fn read<R: Kind>(map: Map, place: Place, refused: bool) -> (Declared<R>, Vec<Finding>) {
     let known: Vec<&str> = KEYS.iter().chain(R::KEYS).chain(&IDLE).copied().collect();
     let mut reader = Reader::new(&format!("{}(…)", R::WORD), map, place, &known);
+    reader.refused = refused;
     if !reader.has("name") {
         reader.missing("name", "give each rule a name of its own, such as `name: \"critical-production\"`");
     }
@@ -95,6 +96,10 @@ fn read<R: Kind>(map: Map, place: Place) -> (Declared<R>, Vec<Finding>) {
     let name = reader.text("name", "write for example `name: \"critical-production\"`").unwrap_or_default();
     if name.chars().count() > 200 {
         reader.error("name", "`name` is longer than 200 characters".to_owned(), "a short name reads better in a page");
+    }
+    if name != name.trim() || name.contains(char::is_control) {
+        let message = "`name` begins or ends with a blank, or holds a control character".to_owned();
+        reader.error("name", message, "take it out: the name stands in metrics, decisions and pages");
     }
     let description = reader.text("description", "write it in quotes");
     let matcher = where_clause::read(&mut reader);

@@ -2,7 +2,7 @@
 
 use crate::rules::RuleSource;
 use crate::rules::beside::{Span, read_file};
-use crate::rules::diagnostic::Diagnostic;
+use crate::rules::diagnostic::{Diagnostic, suggest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -45,10 +45,17 @@ impl Dependencies {
     /// The second: what others depend on and what itself stands on no left side, each once, where it first stands.
     pub(super) fn load(source: &RuleSource, found: &mut Vec<Diagnostic>) -> (Dependencies, Vec<Leaf>) {
         const HELP: &str = "write for example `\"chat-api\" = [\"llm-gateway\", \"vector-db\"]`";
+        const ONE_BY_ONE: &str = "name each service by itself: dependencies know no `*`";
         let mut edges = BTreeSet::new();
         let (mut named, mut leaves) = (BTreeSet::new(), BTreeMap::new());
         read_file(source, "dependencies.toml", found, |root| {
-            root.know(&["dependencies"]);
+            for (key, span, _) in root.entries().filter(|(key, ..)| *key != "dependencies") {
+                let help = match suggest(key, ["dependencies"]) {
+                    near if near.starts_with("did") => near,
+                    _ => "write `[dependencies]` on a line above it: services stand below that".to_owned(),
+                };
+                root.error(span, format!("{} has no key `{key}`", root.name), &help);
+            }
             let Some(part) = root.table("dependencies", "write `[dependencies]`, and under it a line for each service") else {
                 return;
             };
@@ -57,8 +64,16 @@ impl Dependencies {
                     part.error(span, "a service has no name".to_owned(), HELP);
                     continue;
                 }
+                if service.contains('*') {
+                    part.error(span, format!("`{service}` stands for itself here, not for several services"), ONE_BY_ONE);
+                    continue;
+                }
                 named.insert(Arc::<str>::from(service));
                 for (upstream, span) in part.texts(service, MOST_UPSTREAMS, HELP) {
+                    if upstream.contains('*') {
+                        part.error(span, format!("`{upstream}` stands for itself here, not for several services"), ONE_BY_ONE);
+                        continue;
+                    }
                     if upstream == service {
                         part.error(span, format!("`{service}` depends on itself"), "take it out of its own list");
                         continue;

@@ -22,7 +22,7 @@ pub(super) fn run<R: Kind>(ready: &mut Ready<R>, runner: &Runner<'_>) -> (Vec<Di
     if body.when.is_none() && makes.is_none() {
         return (findings, 0);
     }
-    let mut asked = false;
+    let (mut asked, mut ever) = (false, false);
     for sample in samples::all(matcher, &rule.events()) {
         let context = sample.context();
         // What failed once is known to fail, and may be slow to.
@@ -35,6 +35,7 @@ pub(super) fn run<R: Kind>(ready: &mut Ready<R>, runner: &Runner<'_>) -> (Vec<Di
             None => Ok(true),
         };
         operations += runner.meter.used();
+        ever |= holds != Ok(false);
         if let (Some(closure), Ok(true) | Err(()), false) = (makes, holds, made_failed) {
             match closure.make(rule, runner, sample.view.clone(), &context) {
                 Ok(made) => rule.learn(&made),
@@ -46,6 +47,14 @@ pub(super) fn run<R: Kind>(ready: &mut Ready<R>, runner: &Runner<'_>) -> (Vec<Di
             operations += runner.meter.used();
         }
         asked |= sample.asked();
+    }
+    if let (Some(when), false, true) = (&body.when, ever, rule.enabled())
+        && never(when, matcher, runner)
+    {
+        let message =
+            format!("rule `{}` never acts: its `when` is false for every incident that its `where` lets in", rule.name());
+        let help = "take out what excludes the rest; `enabled: false` turns a rule off".to_owned();
+        findings.push(Diagnostic::warning(when.file(), when.place(), message, Some(help)));
     }
     if asked && findings.is_empty() {
         let of_when = |sample: &Sampled, context: &ContextView| match &body.when {
@@ -60,6 +69,13 @@ pub(super) fn run<R: Kind>(ready: &mut Ready<R>, runner: &Runner<'_>) -> (Vec<Di
         }
     }
     (findings, operations)
+}
+
+/// Is it false whatever the severity, environment, status and event, and does it read nothing else?
+fn never(when: &Closure, matcher: &Where, runner: &Runner<'_>) -> bool {
+    let mut samples = samples::every(matcher).peekable();
+    samples.peek().is_some()
+        && samples.all(|sample| when.truth(runner, sample.view.clone(), &sample.context()) == Ok(false) && !sample.open())
 }
 
 /// Metadata that only the writer of the rule knows may hold anything. Where a closure does with it what no kind of value

@@ -1,6 +1,7 @@
 //! The levels of a policy and their targets: maps in the seed's shape (SPEC 4.6).
 
 use crate::model::{Level, Target, TargetKind};
+use crate::rules::channel;
 use crate::rules::collector::Finding;
 use crate::rules::diagnostic::{Place, suggest};
 use crate::rules::reader::Reader;
@@ -118,8 +119,19 @@ fn read_targets(reader: &mut Reader) -> Vec<Target> {
     targets
 }
 
+/// The kind of a channel that stands in place of a target.
+fn channel_of(item: &Dynamic) -> Option<&'static str> {
+    let map = item.read_lock::<rhai::Map>().filter(|map| map.contains_key("config"))?;
+    let kind = map.get("type")?.clone().into_immutable_string().ok()?;
+    channel::kinds().find(|known| *known == kind.as_str())
+}
+
 fn read_target(path: String, item: &Dynamic, place: Place) -> Result<(Option<Target>, Vec<Finding>), Finding> {
     const REMEDY: &str = "write `user(\"alice\")`, `schedule(…)`, `team(…)` or `slack_channel(\"#ops\")`";
+    if let Some(kind) = channel_of(item) {
+        let message = format!("a level tells targets, not channels such as `{kind}(…)`");
+        return Err(Finding { place, path, at_key: false, error: true, message, help: Some(REMEDY.to_owned()) });
+    }
     let mut reader = Reader::of_item("a target", path, item, place, &TARGET, REMEDY)?;
     for key in ["type", "id"].into_iter().filter(|key| !reader.has(key)).collect::<Vec<_>>() {
         reader.missing(key, REMEDY);

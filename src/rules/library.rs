@@ -70,7 +70,7 @@ fn is_named(name: &str) -> bool {
 }
 
 /// Where its text defines a function; the engine keeps no place for it.
-fn place_of(text: &str, name: &str) -> Place {
+pub(super) fn place_of(text: &str, name: &str) -> Place {
     let column = |line: &str| {
         let at = line.match_indices("fn ").find(|(at, _)| {
             let after = line[at + 3..].trim_start();

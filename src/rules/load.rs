@@ -9,7 +9,7 @@ use crate::rules::library::Library;
 use crate::rules::meter::{Limits, Meter};
 use crate::rules::{
     Dependencies, EscalationRule, NamedSecret, NotificationRule, People, RemediationRule, RuleSource, advice, beside, compile,
-    dry_run, lint, sandbox, services, shadow, targets,
+    dry_run, lint, sandbox, services, shadow, syntax, targets,
 };
 use rhai::{AST, Engine, FnPtr};
 use std::cell::RefCell;
@@ -22,6 +22,7 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const MOST_LINES: usize = 65_535;
 /// Operations of the closures of a set on all samples: past them the rest is not tried.
 const MOST_TRIED: u64 = 50_000_000;
+const OPEN_COMMENT: (&str, &str) = ("this comment has no end: nothing below it is read", "end it with `*/`");
 const REPORT: &str = "please report the file: a rule must never do this";
 
 pub(super) struct Loaded {
@@ -110,11 +111,18 @@ impl Loader<'_> {
             return None;
         }
         self.meter.start_file(self.limits, text.len());
-        match catch_unwind(AssertUnwindSafe(|| compile::compile(&self.engine, text))) {
+        let compiled = catch_unwind(AssertUnwindSafe(|| match compile::open_comment(&self.engine, text) {
+            Some(place) => Err((place, OPEN_COMMENT.0.to_owned(), OPEN_COMMENT.1.to_owned())),
+            None => compile::compile(&self.engine, text).map_err(|error| {
+                let place = Place::from(error.position());
+                let (message, help) = syntax::advice(error.err_type(), text, place);
+                (place, message, help)
+            }),
+        }));
+        match compiled {
             Ok(Ok(ast)) => Some(ast),
-            Ok(Err(error)) => {
-                let (message, help) = advice::of_syntax(error.err_type());
-                self.error(path, error.position().into(), message, help);
+            Ok(Err((place, message, help))) => {
+                self.error(path, place, message, help);
                 None
             }
             Err(_) => {
@@ -133,7 +141,8 @@ impl Loader<'_> {
             targets::check_calls(path, ast, &self.people, &mut self.found);
         }
         self.secrets.extend(targets::secrets(path, ast));
-        lint::check(path, ast, &mut self.found);
+        let text = self.source.files.get(path).map_or("", String::as_str);
+        lint::check(path, text, ast, &mut self.found);
     }
 
     /// Runs a file, which declares its rules, and makes them ready.

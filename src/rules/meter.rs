@@ -59,6 +59,8 @@ pub(super) struct Meter {
     used: Cell<u64>,
     most: Cell<u64>,
     deadline: Cell<u64>,
+    /// Operations at which the clock is read next.
+    look: Cell<u64>,
     clock: Option<fn() -> u64>,
     stopped: Cell<Option<Stop>>,
 }
@@ -71,12 +73,20 @@ enum Stop {
 
 impl Meter {
     pub fn new(clock: Option<fn() -> u64>) -> Meter {
-        Meter { used: Cell::new(0), most: Cell::new(0), deadline: Cell::new(0), clock, stopped: Cell::new(None) }
+        Meter {
+            used: Cell::new(0),
+            most: Cell::new(0),
+            deadline: Cell::new(0),
+            look: Cell::new(0),
+            clock,
+            stopped: Cell::new(None),
+        }
     }
 
     /// Before a script runs.
     pub fn start(&self, operations: u64, wall: u64) {
         self.used.set(0);
+        self.look.set(CLOCK_EVERY);
         self.most.set(operations);
         self.stopped.set(None);
         if let Some(clock) = self.clock {
@@ -111,11 +121,14 @@ impl Meter {
         self.used.set(used);
         if used > self.most.get() {
             self.stopped.set(Some(Stop::Operations));
-        } else if used.is_multiple_of(CLOCK_EVERY)
+        } else if used >= self.look.get()
             && let Some(clock) = self.clock
-            && clock() > self.deadline.get()
         {
-            self.stopped.set(Some(Stop::Time));
+            // Weights count: after each operation on much.
+            self.look.set(used + CLOCK_EVERY);
+            if clock() > self.deadline.get() {
+                self.stopped.set(Some(Stop::Time));
+            }
         }
         self.stopped.get().is_none()
     }

@@ -92,6 +92,8 @@ fn read_channels(reader: &mut Reader) -> Option<Makes<Channel>> {
                     let message = format!("`{key}` stands here in clear and would be written to a topic");
                     let help = "name it: `secret(\"NAME\")`; only delivery reads its value".to_owned();
                     reader.note(false, false, path, message, Some(help));
+                } else if let Some((message, help)) = channel::doubt(&channel) {
+                    reader.note(false, false, path, message, Some(help.to_owned()));
                 }
                 channels.push(channel);
             }
@@ -101,7 +103,7 @@ fn read_channels(reader: &mut Reader) -> Option<Makes<Channel>> {
             }
         }
     }
-    if items.is_empty() {
+    if sound && channels.is_empty() && (items.is_empty() || !reader.refused) {
         reader.error("channels", "`channels` is empty: the rule would tell nobody".to_owned(), REMEDY);
     }
     sound.then_some(Makes::Fixed(channels))

@@ -2,6 +2,7 @@
 
 use crate::model::{Person, Target, TargetKind, Time};
 use crate::rules::beside::{Part, Span, read_file};
+use crate::rules::channel::is_phone;
 use crate::rules::diagnostic::{Diagnostic, suggest};
 use crate::rules::schedule::Schedule;
 use crate::rules::{RuleSource, schedule_file};
@@ -46,6 +47,15 @@ impl People {
     /// The users on call at that moment: one at most, for the last override or layer that has somebody counts alone.
     pub fn on_call(&self, schedule: &str, at: Time) -> Vec<String> {
         self.schedules.get(schedule).and_then(|schedule| schedule.on_call(at)).into_iter().collect()
+    }
+
+    /// Schedules that have nobody before a moment which is still to come, with that moment.
+    pub fn not_begun(&self, at: Time) -> impl Iterator<Item = (&str, Time)> {
+        self.schedules.iter().filter_map(move |(id, schedule)| {
+            let begins: Option<Vec<Time>> = schedule.layers.iter().map(|layer| layer.start).collect();
+            let first = begins?.into_iter().min().filter(|first| *first > at)?;
+            Some((id.as_str(), first))
+        })
     }
 
     /// The first team, by name, that has the user as a member.
@@ -111,6 +121,12 @@ impl People {
             if user.email.as_ref().is_some_and(|email| !email.contains('@')) {
                 part.wrong("email", "an e-mail address", "write for example `email = \"alice@example.com\"`");
             }
+            if user.phone.as_ref().is_some_and(|phone| !is_phone(phone)) {
+                part.wrong("phone", "a phone number", "write for example `phone = \"+4915550100\"`");
+            }
+            if id.trim().is_empty() {
+                part.error(part.span(), "a user has no id".to_owned(), "write for example `[users.alice]`");
+            }
             if !["email", "phone", "slack"].iter().any(|key| part.has(key)) {
                 let help = "write for example `email = \"alice@example.com\"`, `phone` or `slack`";
                 part.error(part.span(), format!("{} has no address: nobody could be told", part.name), help);
@@ -122,7 +138,10 @@ impl People {
     fn read_teams(&mut self, root: &Part<'_>, check: impl Fn(&People, &Part<'_>, &str, Span)) {
         const HELP: &str = "write for example `members = [\"alice\", \"bob\"]`";
         root.know(&["teams"]);
-        for (id, part) in root.named("teams", MOST_TEAMS) {
+        let teams = root.named("teams", MOST_TEAMS);
+        let ids: BTreeSet<&str> = teams.iter().map(|(id, _)| *id).collect();
+        let is_team = |id: &str| ids.contains(id);
+        for (id, part) in teams {
             part.know(&["members"]);
             let members = part.texts("members", MOST_MEMBERS, HELP);
             match part.has("members") {
@@ -131,7 +150,13 @@ impl People {
                 true => {}
             }
             for (user, span) in &members {
-                check(self, &part, user, span.clone());
+                match is_team(user) && !self.users.contains_key(*user) {
+                    true => {
+                        let message = format!("`{user}` is a team, and the members of a team are users");
+                        part.error(span.clone(), message, &format!("name the members of `{user}` here too"));
+                    }
+                    false => check(self, &part, user, span.clone()),
+                }
             }
             self.teams.insert(id.to_owned(), members.into_iter().map(|(user, _)| user.to_owned()).collect());
         }
@@ -186,6 +211,21 @@ mod tests {
             (alice.email.as_deref(), alice.phone.as_deref(), &alice.slack),
             (Some("alice@example.com"), Some("+1"), &None)
         );
+    }
+
+    #[test]
+    fn a_schedule_that_has_not_begun_is_known() {
+        let layer = |id: &str, start: &str| format!("[[schedules.{id}.layers]]\nusers = [\"bob\"]\n{start}\n");
+        let later = ["start = 2026-01-05T09:00:00Z", "start = 2026-01-06"].map(|start| layer("later", start));
+        let text = layer("always", "") + later.concat().as_str();
+        let files = [("users.toml", "[users.bob]\nslack = \"U1\"\n".to_owned()), ("schedules.toml", text)];
+        let source = RuleSource { files: files.map(|(path, text)| (path.to_owned(), text)).into() };
+        let (people, sound) = People::load(&source, &mut Vec::new());
+        let begin = Time::parse("2026-01-05T09:00:00Z").unwrap();
+        let not_begun = |at| people.not_begun(at).map(|(id, first)| (id.to_owned(), first)).collect::<Vec<_>>();
+        assert!(sound);
+        assert_eq!(not_begun(begin + -1), [("later".to_owned(), begin)]);
+        assert_eq!(not_begun(begin), []);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(super) struct Reader {
     map: Map,
     place: Place,
     pub findings: Vec<Finding>,
+    /// Something in its file was refused before: what is missing here may be that.
+    pub refused: bool,
 }
 
 impl Reader {
@@ -21,7 +23,7 @@ impl Reader {
     }
 
     fn at(what: &str, path: String, map: Map, place: Place, known: &[&str]) -> Reader {
-        let mut reader = Reader { what: what.to_owned(), path, map, place, findings: Vec::new() };
+        let mut reader = Reader { what: what.to_owned(), path, map, place, findings: Vec::new(), refused: false };
         let unknown: Vec<String> =
             reader.map.keys().filter(|key| !known.contains(&key.as_str())).map(ToString::to_string).collect();
         for key in unknown {

@@ -107,11 +107,11 @@ fn read_actions(reader: &mut Reader) -> Option<Makes<Remedy>> {
         Listed::Closure(function) => return Some(Makes::Closure(function)),
         Listed::Items(items) => items,
     };
-    if items.is_empty() {
-        reader.error("actions", "`actions` is empty: the rule would do nothing".to_owned(), REMEDY);
-    }
     let (remedies, findings) = remedy::read_all(&items, reader.place());
     let sound = !findings.iter().any(|finding| finding.error);
+    if sound && remedies.is_empty() && (items.is_empty() || !reader.refused) {
+        reader.error("actions", "`actions` is empty: the rule would do nothing".to_owned(), REMEDY);
+    }
     reader.findings.extend(findings);
     sound.then_some(Makes::Fixed(remedies))
 }

@@ -25,7 +25,12 @@ pub(super) struct Sampled {
 
 impl Sampled {
     pub fn context(&self) -> ContextView {
-        ContextView::sample(NOW, self.event, self.full)
+        ContextView::sample(NOW, self.event, self.full, self.view.sample.clone())
+    }
+
+    /// Was anything read of it that other samples may have otherwise?
+    pub fn open(&self) -> bool {
+        self.view.sample.as_ref().is_some_and(|sample| sample.open.get())
     }
 
     /// Was it asked for metadata that it does not have?
@@ -49,6 +54,19 @@ pub(super) fn all(matcher: &Where, events: &[RuleEvent]) -> impl Iterator<Item =
         let severity = turned(&severities, turn).unwrap_or(Severity::High);
         let shape = Sample { all_labels: full, ..Sample::default() };
         sampled(matcher, (severity, environment), (event, status), full, shape)
+    })
+}
+
+/// One for each severity, environment, status and event: what reads nothing else has no others.
+pub(super) fn every(matcher: &Where) -> impl Iterator<Item = Sampled> {
+    let (severities, environments) = admitted(matcher);
+    let events = RuleEvent::LISTENABLE.into_iter().chain([RuleEvent::Reminder]);
+    let states = events.flat_map(|event| Status::ALL.into_iter().map(move |status| (event, status)));
+    let places =
+        severities.into_iter().flat_map(move |severity| environments.clone().into_iter().map(move |one| (severity, one)));
+    places.flat_map(move |place| {
+        let states = states.clone();
+        states.map(move |state| sampled(matcher, place, state, false, Sample::default()))
     })
 }
 

@@ -151,7 +151,17 @@ pub(super) fn explain(error: &EvalAltResult, file: &str, library: &LibraryFuncti
     let inner = error.unwrap_inner();
     let file = innermost_function(error).and_then(|name| library.get(name)).map_or(file, String::as_str);
     let place = Place::from(inner.position());
-    ScriptError { file: file.to_owned(), line: place.line, column: place.column, message: message(inner, meter) }
+    let message = shortened(message(inner, meter));
+    ScriptError { file: file.to_owned(), line: place.line, column: place.column, message }
+}
+
+/// What a script throws may be as long as any text of it, and stands in each decision.
+fn shortened(message: String) -> String {
+    const MOST: usize = 500;
+    match message.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &message[..at]),
+        None => message,
+    }
 }
 
 /// The name of the script function in which it failed.
@@ -168,6 +178,10 @@ fn message(error: &EvalAltResult, meter: &Meter) -> String {
         EvalAltResult::ErrorStackOverflow(_) => format!("functions call each other more than {MAX_CALLS} deep"),
         EvalAltResult::ErrorRuntime(value, _) => value.to_string(),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => format!("there is no function `{}`", plain_types(signature)),
+        EvalAltResult::ErrorIndexingType(text, _) if text.contains(" = ") => {
+            let what = text.split(" [").next().unwrap_or(text);
+            format!("{what} cannot be written: a rule only reads")
+        }
         EvalAltResult::ErrorDotExpr(text, _) if !text.is_empty() => property(text),
         other => {
             // Its text ends with its place, which we give ourselves.

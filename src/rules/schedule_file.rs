@@ -32,6 +32,9 @@ pub(super) fn read(root: &Part<'_>, check: impl Fn(&Part<'_>, &str, Span)) -> BT
             part.missing("layers", &format!("add `[[schedules.{id}.layers]]` with `users`"));
         }
         let layers = part.list("layers", MOST_LAYERS);
+        if part.lists_nothing("layers") {
+            part.wrong("layers", "one layer at least", &format!("add `[[schedules.{id}.layers]]` with `users`"));
+        }
         let (layers, at_layers): (Vec<Layer>, Vec<Span>) =
             layers.iter().filter_map(|layer| Some((read_layer(layer, &zone, &check)?, layer.span()))).unzip();
         let overrides = part.list("overrides", MOST_OVERRIDES);

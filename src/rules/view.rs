@@ -31,6 +31,8 @@ pub(super) struct Sample {
     pub metadata: Dynamic,
     /// A closure asked for metadata that the incident has not.
     pub asked: Cell<bool>,
+    /// A closure read what no number of samples can go through: anything but severity, environment, status and event.
+    pub open: Cell<bool>,
 }
 
 impl View {
@@ -44,15 +46,22 @@ impl View {
 pub(super) struct ContextView {
     context: Context,
     all_measured: bool,
+    sample: Option<Rc<Sample>>,
 }
 
 impl ContextView {
     pub fn of(context: &Context) -> ContextView {
-        ContextView { context: context.clone(), all_measured: false }
+        ContextView { context: context.clone(), all_measured: false, sample: None }
+    }
+
+    /// What is read of it is no severity, environment, status or event.
+    fn open(&self) -> &Context {
+        note_open(&self.sample);
+        &self.context
     }
 
     /// For a dry run: with a deployment, measurements, attempts and other incidents, or with none of them.
-    pub fn sample(now: Time, event: RuleEvent, full: bool) -> ContextView {
+    pub fn sample(now: Time, event: RuleEvent, full: bool, sample: Option<Rc<Sample>>) -> ContextView {
         let mut context = Context::new(now, event);
         if full {
             let kind = "deployment".to_owned();
@@ -60,7 +69,7 @@ impl ContextView {
             context.service = Rc::new(ServiceContext { changes: vec![deployment], ..ServiceContext::default() });
             (context.attempts, context.open_incidents) = (1, 3);
         }
-        ContextView { context, all_measured: full }
+        ContextView { context, all_measured: full, sample }
     }
 }
 
@@ -119,6 +128,9 @@ pub(super) fn register(engine: &mut Engine, meter: &Rc<Meter>) {
             $({
                 let meter = meter.clone();
                 engine.register_get(stringify!($name), move |view: &mut View| -> Read {
+                    if !["severity", "environment", "status"].contains(&stringify!($name)) {
+                        note_open(&view.sample);
+                    }
                     let $incident = &*view.incident;
                     weighed(&meter, $value)
                 });
@@ -174,11 +186,23 @@ pub(super) fn register(engine: &mut Engine, meter: &Rc<Meter>) {
             "topic": i.last_alert.topic.name(), "partition": i.last_alert.partition, "offset": i.last_alert.offset,
         }));
     }
-    engine.register_get("labels", |view: &mut View| LabelsView(view.clone()));
-    engine.register_get("metadata", |view: &mut View| MetadataView(view.clone()));
+    engine.register_get("labels", |view: &mut View| {
+        note_open(&view.sample);
+        LabelsView(view.clone())
+    });
+    engine.register_get("metadata", |view: &mut View| {
+        note_open(&view.sample);
+        MetadataView(view.clone())
+    });
     register_maps(engine, meter);
     register_moment(engine);
     register_context(engine);
+}
+
+fn note_open(sample: &Option<Rc<Sample>>) {
+    if let Some(sample) = sample {
+        sample.open.set(true);
+    }
 }
 
 type Read = Result<Dynamic, Box<EvalAltResult>>;
@@ -189,13 +213,13 @@ fn weighed(meter: &Meter, value: Dynamic) -> Read {
 
 fn register_context(engine: &mut Engine) {
     engine.register_type_with_name::<ContextView>("Context");
-    engine.register_get("now", |view: &mut ContextView| view.context.now);
+    engine.register_get("now", |view: &mut ContextView| view.open().now);
     engine.register_get("event", |view: &mut ContextView| view.context.event.name());
-    engine.register_fn("attempts", |view: &mut ContextView| count(view.context.attempts));
-    engine.register_fn("open_incidents", |view: &mut ContextView| count(view.context.open_incidents));
+    engine.register_fn("attempts", |view: &mut ContextView| count(view.open().attempts));
+    engine.register_fn("open_incidents", |view: &mut ContextView| count(view.open().open_incidents));
     engine.register_fn("recent_deployment", |view: &mut ContextView, minutes: Dynamic| {
         match minutes.as_int().ok().and_then(|minutes| u64::try_from(minutes).ok()) {
-            Some(minutes) => Ok(view.context.service.recent_deployment(minutes, view.context.now)),
+            Some(minutes) => Ok(view.open().service.recent_deployment(minutes, view.context.now)),
             None => Err(failure(format!("`recent_deployment` takes whole minutes, not {}", described(&minutes)))),
         }
     });
@@ -203,7 +227,7 @@ fn register_context(engine: &mut Engine) {
         let Ok(name) = name.as_immutable_string_ref() else {
             return Err(failure(format!("`measurement` takes the name of a metric, not {}", described(&name))));
         };
-        let reading = view.context.service.measurement(&name, view.context.now);
+        let reading = view.open().service.measurement(&name, view.context.now);
         Ok(reading.or(view.all_measured.then_some(1.0)).map_or(Dynamic::UNIT, |value| Dynamic::from_float(value as FLOAT)))
     });
 }

@@ -21,6 +21,10 @@ pub(super) fn read(reader: &mut Reader) -> Where {
     let has_labels = inner.has("labels");
     if has_labels && let Some(mut labels) = inner.labels() {
         for name in labels.keys() {
+            if name.trim().is_empty() {
+                let message = "no label has an empty name: the rule can never match".to_owned();
+                labels.error(&name, message, "write the label's name, such as `labels: #{ region: \"eu-*\" }`");
+            }
             let field = Field::Label(name.clone());
             if let Some(patterns) = read_patterns(&mut labels, &name, &field) {
                 matcher.fields.push((field, patterns));
@@ -61,12 +65,26 @@ fn read_patterns(reader: &mut Reader, key: &str, field: &Field) -> Option<Vec<Pa
         let pattern = Pattern(text);
         if let Some((message, help)) = never(field, &pattern) {
             reader.note(true, false, path, message, Some(help));
+        } else if let Some((message, help)) = doubt(&pattern.0) {
+            reader.note(false, false, path, message, Some(help.to_owned()));
         }
         patterns.push(pattern);
     }
     patterns.sort();
     patterns.dedup();
     Some(patterns)
+}
+
+/// What is hardly meant as it stands.
+fn doubt(text: &str) -> Option<(String, &'static str)> {
+    if text != text.trim() {
+        return Some((format!("`{text}` begins or ends with a blank: what has none does not fit it"), "take the blank out"));
+    }
+    // `api.*` alone may well be meant: names have dots.
+    let regex =
+        text.starts_with('^') || text.contains(".+") || text.contains(".*") && (text.ends_with('$') || text.contains('|'));
+    let help = "`*` alone stands for any text, all else for itself: write `llm-*`, or several values, `[\"a-*\", \"b-*\"]`";
+    regex.then(|| (format!("`{text}` looks like a regular expression, and is compared letter by letter"), help))
 }
 
 /// Why no incident can have such a value.

@@ -1,5 +1,6 @@
 //! A history that is read ahead by a thread says what the same lines say one by one.
 
+use super::{folder, incidentd, text};
 use incidentd::config::Config;
 use incidentd::replay::{Fault, Replay, Writer, load_rules, play};
 use incidentd::rules::RuleSource;
@@ -61,4 +62,19 @@ fn a_line_that_cannot_be_understood_is_named_by_its_number() {
     let long = [b"{}\n".as_slice(), &vec![b'x'; 17 << 20]].concat();
     let error = play(&mut new(Path::new("nowhere")), long.as_slice(), "history", &mut |_| {}).unwrap_err();
     assert!(error.starts_with("history:2: the line is longer than 16 MiB"), "{error}");
+}
+
+#[test]
+fn a_history_is_never_written_over() {
+    let dir = folder(&[("history.jsonl", "{\"service_id\":\"a\",\"title\":\"t\"}\n"), ("rules/a.rhai", "")]);
+    let (history, other, rules) = (dir.path().join("history.jsonl"), dir.path().join("link"), dir.path().join("rules"));
+    std::os::unix::fs::symlink(&history, &other).unwrap();
+    let before = std::fs::read(&history).unwrap();
+    for output in [&history, &other] {
+        let (code, _, errors) =
+            incidentd(&["replay", "--input", text(&history), "--rules", text(&rules), "--output", text(output)]);
+        assert_eq!(code, 2, "{errors}");
+        assert!(errors.contains("the history itself; name another file"), "{errors}");
+        assert_eq!(std::fs::read(&history).unwrap(), before);
+    }
 }

@@ -1,8 +1,8 @@
 //! Every set of `bad/` is refused, and every set of `warned/` loads, with what stands beside it as text: each finding as
 //! `rules check` prints it, at its place and with its remedy. `BLESS=1` writes these texts anew, for a person to read through.
 
-use super::{limits, source};
-use incidentd::rules::{RuleSet, render};
+use super::source;
+use incidentd::rules::{Limits, RuleSet, render};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ fn check(folder: &str, loads: bool) -> usize {
     for path in &paths {
         let text = fs::read_to_string(path).expect("a readable file");
         let source = source(&text);
-        let (loaded, found) = match RuleSet::load(&source, &limits()) {
+        let (loaded, found) = match RuleSet::load(&source, &Limits::default()) {
             Ok((_, warnings)) => (true, warnings),
             Err(found) => (false, found),
         };

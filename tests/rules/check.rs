@@ -72,3 +72,19 @@ fn a_missing_secret_is_a_warning_or_with_a_configuration_an_error() {
     let (code, out) = check(dir.path(), &config, &[("PD_B", "y")]);
     assert!(code == 0, "{out}");
 }
+
+#[test]
+fn a_folder_without_rules_and_files_that_nobody_reads_are_told_of() {
+    let (code, out) = check(folder(&[("users.toml", "[users]\n")]).path(), &[], &[]);
+    assert!(code == 0 && out.contains("warning: no rule is in force") && out.contains("help: declare one"), "{out}");
+    let layer = "[[schedules.primary.layers]]\nusers = [\"alice\"]\nstart = 2999-01-05T09:00:00Z\n";
+    let dir = folder(&[("users.toml", "[users.alice]\nslack = \"U1\"\n"), ("schedules.toml", layer)]);
+    let (_, out) = check(dir.path(), &[], &[]);
+    assert!(out.contains("warning: nobody is on call in [schedules.primary] before 2999-01-05T09:00:00.000Z"), "{out}");
+    let dir = folder(&[("a.rhai", WITH_SECRETS), ("pages.RHAI", WITH_SECRETS), ("users.yaml", "alice: {}\n")]);
+    let (code, out) = check(dir.path(), &[], &[]);
+    for file in ["pages.RHAI", "users.yaml"] {
+        let told = format!("warning: this file is not read: rules end with .rhai, and people stand in .toml\n--> {file}\n");
+        assert!(code == 0 && out.contains(&told), "{out}");
+    }
+}

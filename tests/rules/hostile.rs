@@ -97,6 +97,26 @@ const HOSTILE: &[&str] = &[
     "this.x = 1;",
     "import \"x\" as x;",
     "throw \"no\";",
+    "let s = \"\"; s.pad(80000, 'x'); throw s;",
+];
+
+/// At the ends of what numbers can be, orders that are none, and values that hold themselves.
+const ODD: &[&str] = &[
+    "let a = []; for i in 0..3000 { a.push((i * 7919) % 1000); } \
+     a.sort(|x, y| if (x * 31 + y * 17) % 3 == 0 { 1 } else if (x + y) % 2 == 0 { -1 } else { 0 });",
+    "let a = []; for i in 0..3000 { a.push(i); } a.sort(|x, y| 1);",
+    "let a = [0.0 / 0.0, 1.0, 2.0]; a.sort(); a.sort(|x, y| if x < y { -1 } else { 1 });",
+    "let a = #{}; let f = || { a.x = 1; a }; a.f = f; a.to_string(); `${a}`; a == a; a.to_json();",
+    "let a = []; let f = || a; a.push(f); let b = a; b == a; a.contains(f); a.index_of(f); a.dedup(); throw a;",
+    "let x = -9223372036854775807 - 1; try { x / -1 } catch {} try { x % -1 } catch {} try { x.abs() } catch {} -x;",
+    "try { 2 ** 9223372036854775807 } catch {} try { 2 ** -1 } catch {} try { 1 << 100 } catch {} 1 >> -1;",
+    "try { 5[64] } catch {} let x = 5; try { x[0..9223372036854775807] } catch {} x[-9223372036854775807..=9223372036854775807] = 1;",
+    "let s = \"abc\"; s.crop(-9223372036854775807 - 1, 9223372036854775807); s.sub_string(-9223372036854775807, 9223372036854775807);",
+    "let a = [1, 2]; a.splice(-9223372036854775807 - 1, 9223372036854775807, [1]); a.extract(-9, 9223372036854775807); a.insert(-9, 1);",
+    "let a = [1, 2]; a.remove(-9223372036854775807 - 1); a.truncate(-9); a.chop(-9); a.drain(-9..9223372036854775807);",
+    "try { parse_int(\"zz\", 99) } catch {} try { (0.0 / 0.0).to_int() } catch {} 1e308.to_int();",
+    "for i in range(0, 10, 0) {}",
+    "let f = |x| x; try { f.call() } catch {} try { Fn(\"len\").curry(1, 2, 3, 4, 5, 6, 7, 8).call(1) } catch {} call(\"x\");",
 ];
 
 /// Those that cannot even be read.
@@ -156,12 +176,26 @@ fn each_is_stopped_on_an_incident_and_the_next_has_its_full_measure() {
             let (result, used) = measured(|| set.when(0, &hostile, &context));
             let error = result.expect_err(body);
             assert!(!error.message.contains("failed inside"), "{body}: {error}");
+            assert!(error.message.len() < 2_500, "{body}: it would stand in every decision: {} bytes", error.message.len());
             assert_eq!((error.file.as_str(), error.line), ("rules.rhai", 1), "{body}");
             wrong.extend(within("incident", body, used));
             assert_eq!(set.when(0, &calm, &context), Ok(true), "after {body}");
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_odd_brings_the_engine_out_of_step() {
+    for body in ODD {
+        let text = format!("notification(#{{ name: \"a\", when: |incident| {{ {body} true }}, channels: [slack(\"#ops\")] }});");
+        for text in [(*body).to_owned(), text] {
+            let (found, used) = measured(|| load(&text).err().unwrap_or_default());
+            let inside = found.iter().find(|finding| finding.message.contains("failed inside"));
+            assert_eq!(inside, None, "{text}");
+            assert!(used.time < Duration::from_secs(2) && used.bytes < MOST_BYTES, "{text}: {used:?}");
+        }
+    }
 }
 
 #[test]
@@ -204,6 +238,8 @@ fn texts_that_nest_without_end_are_refused() {
         format!("let x = a{};", times(".b", 30_000)),
         format!("let x = {}1;", times("`${", 20_000)),
         format!("x{}", times("[0]", 20_000)),
+        times("/*", 20_000),
+        format!("let s = \"{}\"; /*", times("/*", 20_000)),
     ] {
         let (loads, used) = measured(|| load(&text).is_ok());
         // Reading a text takes its length: so much more for each KiB.
