@@ -16,6 +16,7 @@
 //! - [`kafka`]: consumer, transaction, restore, topics, embedded broker; bytes only
 //! - [`worker`]: the loop; the only reader of the clock for the engine
 //! - [`delivery`]: from the action topics to Slack, e-mail, SMS, PagerDuty and webhooks
+//! - [`traces`]: spans for an OpenTelemetry collector, where there is one
 //! - [`config`], [`settings`]: the file and the environment; what each part goes by
 //! - [`rules_dir`]: the rules folder, followed while it changes
 //! - [`board`]: the committed picture of all incidents and silences, for people and programs
@@ -50,5 +51,7 @@ pub mod rules;
 pub mod rules_dir;
 #[allow(clippy::disallowed_methods, reason = "the edge")]
 pub mod settings;
+#[allow(clippy::disallowed_methods, reason = "the edge")]
+pub mod traces;
 #[allow(clippy::disallowed_methods, reason = "the edge")]
 pub mod worker;

@@ -33,6 +33,7 @@ pub const DELIVERY_SECONDS: &str = "incidentd_delivery_seconds";
 pub const CIRCUIT_BREAKER_STATE: &str = "incidentd_circuit_breaker_state";
 pub const HEARTBEATS: &str = "incidentd_heartbeats_total";
 pub const HTTP_EVENT_STREAMS: &str = "incidentd_http_event_streams";
+pub const TRACE_EXPORTS: &str = "incidentd_trace_exports_total";
 pub const BUILD_INFO: &str = "incidentd_build_info";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -178,6 +179,12 @@ pub const TABLE: &[Metric] = &[
         "Calls of delivery.heartbeat.url: sent, failed, or withheld because delivery is not ready.",
     ),
     metric(HTTP_EVENT_STREAMS, Kind::Gauge, &[], "Pages that are open and told of changes."),
+    metric(
+        TRACE_EXPORTS,
+        Kind::Counter,
+        &["outcome"],
+        "Batches of spans for the OpenTelemetry collector: sent, or failed; those that failed are dropped.",
+    ),
     metric(BUILD_INFO, Kind::Gauge, &["version"], "Always 1; the version of incidentd."),
 ];
 

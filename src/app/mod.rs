@@ -20,6 +20,6 @@ pub use explain::{Looked, explain};
 pub use failure::Failure;
 pub use logging::{LogFormat, log_to_stderr};
 pub use rules_status::{RulesStatus, finding};
-pub use run::run;
+pub use run::{run, traces};
 pub use send::{Kind as SendKind, Sent, check, send};
 pub use topics::{Outcome, TopicReport, create_topics};

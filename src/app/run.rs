@@ -6,10 +6,12 @@ use crate::app::observe::Observer;
 use crate::app::{Failure, delivery, reload};
 use crate::config::{Config, Role};
 use crate::delivery::Delivery;
+use crate::delivery::channel::Roots;
 use crate::http::{self, Gate, Ready, Surface};
 use crate::kafka::{self, Clients, Layout, Names};
 use crate::metrics::Exporter;
 use crate::settings;
+use crate::traces::Traces;
 use crate::worker::{self, Observe, SharedRules, Workers};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,8 +28,17 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Between two looks at whether the workers failed.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Where spans go, if anywhere; to be had before the log, which leads them there.
+pub fn traces(config: &Config) -> Result<Option<Traces>, Failure> {
+    let tls = || {
+        let roots = Roots::load(config.delivery.ca_file.as_deref())?;
+        roots.for_http().map_err(|error| format!("TLS cannot be set up: {error}"))
+    };
+    Traces::start(&config.telemetry, tls).map_err(Failure::Wrong)
+}
+
 /// Runs until SIGTERM or SIGINT, or until the workers cannot go on.
-pub fn run(config: &Config) -> Result<(), Failure> {
+pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
     let runtime = runtime()?;
     let metrics = exporter()?;
     let (source, status) = reload::load(config)?;
@@ -76,6 +87,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     // A timer wants the runtime around it.
     let _ = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), server).await });
     runtime.shutdown_background();
+    traces.into_iter().for_each(|traces| traces.stop(deadline));
     if drained.is_ok() {
         tracing::info!("drained");
     }

@@ -124,9 +124,17 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let quiet = matches!(cli.command, Command::Demo(_));
-    app::log_to_stderr(cli.log_format, cli.log.as_deref().unwrap_or(if quiet { "error,librdkafka=off" } else { "info" }))?;
+    let filter = cli.log.as_deref().unwrap_or(if quiet { "error,librdkafka=off" } else { "info" });
+    if let Command::Run(file) = &cli.command {
+        let config = file.load()?;
+        let traces = app::traces(&config)?;
+        app::log_to_stderr(cli.log_format, filter, traces.as_ref())?;
+        return app::run(&config, traces);
+    }
+    app::log_to_stderr(cli.log_format, filter, None)?;
     match cli.command {
-        Command::Run(file) => app::run(&file.load()?),
+        // Above.
+        Command::Run(_) => Ok(()),
         Command::Demo(options) => app::demo(&options),
         Command::Topics(command) => command.run(),
         Command::Schema(command) => command.run(),

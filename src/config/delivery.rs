@@ -223,7 +223,7 @@ pub fn url(table: &mut Section<'_>, key: &'static str, schemes: &[&str]) -> Opti
 }
 
 /// A URL as it may be printed.
-fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     let shown = url.as_deref().map(|url| match url.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
         Some((scheme, Some((user, rest)))) => {
             let user = user.split(':').next().unwrap_or_default();

@@ -48,6 +48,7 @@ pub struct Config {
     pub rules: Rules,
     pub api: Api,
     pub delivery: Delivery,
+    pub telemetry: Telemetry,
     pub limits: Limits,
 }
 
@@ -192,6 +193,17 @@ pub enum Scope {
     Alert,
     Operate,
     Admin,
+}
+
+/// Traces for an OpenTelemetry collector.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Telemetry {
+    /// Its base URL for OTLP/HTTP, to which `/v1/traces` is added. `None`: no traces.
+    #[serde(serialize_with = "delivery::without_password")]
+    pub otlp_endpoint: Option<String>,
+    pub service_name: String,
+    /// Of the traces that begin here; a client's own go by its decision.
+    pub sample_percent: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

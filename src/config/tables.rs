@@ -60,6 +60,7 @@ pub fn read(mut tree: Tree, problems: &mut Vec<Problem>) -> Config {
         rules: rules(Section::open(tree, "rules", problems)),
         api: api(Section::open(tree, "api", problems)),
         limits: limits(Section::open(tree, "limits", problems)),
+        telemetry: telemetry(Section::open(tree, "telemetry", problems)),
         delivery: delivery::read(tree, problems),
     };
     if config.limits.record_max + RECORD_OVERHEAD > kafka::message_max(&config.kafka) {
@@ -343,6 +344,21 @@ fn token(item: &Value) -> Result<Token, (String, String)> {
         return Err((format!("the token {name:?} has no `scopes`"), shape));
     }
     Ok(Token { name: name.to_owned(), sha256, scopes })
+}
+
+fn telemetry(mut table: Section<'_>) -> Telemetry {
+    let otlp_endpoint = delivery::url(&mut table, "otlp_endpoint", &["http", "https"]);
+    if let Some(endpoint) = otlp_endpoint.as_deref().filter(|endpoint| endpoint.contains(['?', '#'])) {
+        let help = "write the collector's base URL, such as \"http://collector:4318\": /v1/traces is added".to_owned();
+        table.wrong("otlp_endpoint", None, format!("{endpoint:?} has a query or a fragment"), help);
+    }
+    let telemetry = Telemetry {
+        otlp_endpoint,
+        service_name: table.text("service_name", "incidentd"),
+        sample_percent: table.count("sample_percent", 100, 0..=100) as u8,
+    };
+    table.finish();
+    telemetry
 }
 
 fn limits(mut table: Section<'_>) -> Limits {

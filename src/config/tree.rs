@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 /// Every table there is, dotted; in the environment `_` stands for the dot. The first, unnamed one holds `roles`.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "",
     "kafka",
     "topics",
@@ -30,6 +30,7 @@ const TABLES: [&str; 24] = [
     "delivery.remediation",
     "delivery.heartbeat",
     "delivery.breaker",
+    "telemetry",
     "limits",
 ];
 

@@ -3,7 +3,7 @@
 use crate::http::Problem;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
@@ -48,6 +48,11 @@ impl Bodies {
     /// At most `most` bytes; `limit` is the setting that says so.
     pub async fn read(&self, request: Request, most: usize, limit: &str, kind: Kind) -> Result<Payload, Problem> {
         let (parts, mut body) = request.into_parts();
+        if !is_plain(&parts.headers) {
+            linger(body);
+            let detail = "no body that is compressed or encoded is read: send it as it is";
+            return Err(Problem::of_field(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail));
+        }
         let too_large = || {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body may have at most {most} bytes ({limit}): send less"))
         };
@@ -115,6 +120,10 @@ impl Payload {
 
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_plain(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

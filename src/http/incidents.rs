@@ -105,10 +105,10 @@ fn shown(api: &Api, id: Option<IncidentId>) -> Option<Box<RawValue>> {
 #[utoipa::path(
     get, path = "/v1/incidents", tag = "incidents", operation_id = "list_incidents",
     params(
-        ("status" = Option<String>, Query, description = "Any of these, separated by commas.", pattern = "^(triggered|acknowledged|investigating|identified|resolved|closed)(,(triggered|acknowledged|investigating|identified|resolved|closed)){0,5}$"),
-        ("severity" = Option<String>, Query, description = "Any of these, separated by commas.", pattern = "^(critical|high|medium|low|info)(,(critical|high|medium|low|info)){0,4}$"),
+        ("status" = Option<String>, Query, description = "Any of these, separated by commas.", pattern = "^((triggered|acknowledged|investigating|identified|resolved|closed)(,(triggered|acknowledged|investigating|identified|resolved|closed))*)?$"),
+        ("severity" = Option<String>, Query, description = "Any of these, separated by commas.", pattern = "^((critical|high|medium|low|info)(,(critical|high|medium|low|info))*)?$"),
         ("service_id" = Option<String>, Query, description = "Any of these, separated by commas; at most 50."),
-        ("environment" = Option<String>, Query, description = "Any of these, separated by commas.", pattern = "^(production|staging|development)(,(production|staging|development)){0,2}$"),
+        ("environment" = Option<String>, Query, description = "Any of these, separated by commas.", pattern = "^((production|staging|development)(,(production|staging|development))*)?$"),
         ("limit" = Option<u32>, Query, description = "Default 50.", minimum = 1, maximum = 500),
         ("offset" = Option<u32>, Query, description = "Default 0.", minimum = 0, maximum = 1000000000),
     ),

@@ -1,13 +1,13 @@
 //! Every request has an id, a line in the log, and is counted.
 
-use crate::metrics as names;
+use crate::{metrics as names, traces};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{counter, histogram};
 use std::time::Instant;
-use tracing::{Instrument, Level, field};
+use tracing::{Instrument, Level, Span, field};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Bytes of an id that a client chose.
@@ -28,11 +28,16 @@ pub async fn keep(mut request: Request, next: Next) -> Response {
     let method = method(request.method());
     let text = id.to_str().unwrap_or("?");
     let span = tracing::info_span!("request", id = text, method, path = request.uri().path(), caller = field::Empty);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let trace = match is_probe(&route) {
+        true => Span::none(),
+        false => traces::request(method, &route, request.uri().path(), text, request.headers()),
+    };
+    let mut response = next.run(request).instrument(span.clone()).instrument(trace.clone()).await;
     response.headers_mut().insert(REQUEST_ID, id);
     let (status, seconds) = (response.status().as_u16(), began.elapsed().as_secs_f64());
     counter!(names::HTTP_REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string()).increment(1);
     histogram!(names::HTTP_REQUEST_SECONDS, "route" => route.clone()).record(seconds);
+    traces::answered(&trace, status);
     let _within = span.enter();
     let millis = (seconds * 1e3) as u64;
     match level(method, &route, status) {
@@ -47,13 +52,17 @@ pub async fn keep(mut request: Request, next: Next) -> Response {
 fn level(method: &str, route: &str, status: u16) -> Level {
     match (method, status) {
         // A probe's no is an answer.
-        _ if matches!(route, "/healthz" | "/readyz" | "/metrics") => Level::DEBUG,
+        _ if is_probe(route) => Level::DEBUG,
         (_, 500..) => Level::WARN,
         ("GET" | "HEAD" | "OPTIONS" | "OTHER", _) => Level::DEBUG,
         // Alerts are many, and each is an incident's affair.
         ("POST", 200..300) => Level::DEBUG,
         _ => Level::INFO,
     }
+}
+
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz" | "/metrics")
 }
 
 /// Few words, whatever a client sends.

@@ -113,7 +113,8 @@ fn answer_always(method: &str, path: &str, operation: &mut Value) {
     if method == "get" || path.contains('{') {
         always.push((400, "A parameter is wrong; `field` names it."));
     }
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    // Not by index: that would write a null where there are none.
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         // The attribute takes no number that large.
         if parameter["name"] == "from" {
             parameter["schema"]["maximum"] = json!(9_007_199_254_740_991_u64);

@@ -6,8 +6,10 @@
 
 use crate::http::body::Kind;
 use crate::http::{Api, Problem};
-use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -15,7 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(alertmanager))
+    // A slash too many is no reason to lose alerts over: a 4xx would hold them back, a redirect would lose them.
+    let slash = Router::new().route("/v1/webhooks/alertmanager/", post(alertmanager));
+    OpenApiRouter::new().routes(routes!(alertmanager)).merge(slash.into())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -36,7 +40,12 @@ struct Received {
     ),
 )]
 async fn alertmanager(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Received>, Problem> {
-    let payload = api.bodies.read(request, api.commands.codec.max_body_bytes, "limits.body_bytes", Kind::Any).await?;
+    let payload = api.bodies.read(request, api.commands.codec.max_body_bytes, "limits.body_bytes", Kind::Any).await;
+    let payload = payload.map_err(|problem| match problem.status {
+        // A slow network is no operator's mistake, and after a 4xx Alertmanager is silent for minutes.
+        StatusCode::REQUEST_TIMEOUT => Problem { status: StatusCode::SERVICE_UNAVAILABLE, ..problem },
+        _ => problem,
+    })?;
     api.commands.webhook(&payload.bytes).await?;
     Ok(Json(Received { status: "received" }))
 }

@@ -7,12 +7,14 @@
 
 use crate::kafka::{Error, Reaction, Slot};
 use crate::model::Time;
+use crate::traces;
 use crate::worker::Settings;
 use crate::worker::lane::Lane;
 use crate::worker::report::{Committed, Seen};
 use crate::worker::session::{Session, wall_clock};
 use crate::worker::transactions::Job;
 use std::time::{Duration, Instant};
+use tracing::{Span, field};
 
 /// What all lanes of a worker may hold back together: past it everything is committed.
 const MAX_BUFFERED: usize = 8 << 20;
@@ -81,6 +83,7 @@ pub struct UnderWay {
     counts: Committed,
     causes: Vec<Time>,
     began: Instant,
+    trace: Span,
 }
 
 impl Session<'_> {
@@ -147,8 +150,17 @@ impl Session<'_> {
             lane.settle();
         }
         let began = Instant::now();
+        let trace = tracing::info_span!(
+            target: traces::TARGET,
+            "transaction",
+            worker = self.worker,
+            shards = lanes.len(),
+            records = records.len(),
+            otel.status_code = field::Empty,
+            error.message = field::Empty,
+        );
         self.transactions.begin(Job { records, offsets: job_offsets })?;
-        self.under_way = Some(UnderWay { lanes, offsets, counts, causes, began });
+        self.under_way = Some(UnderWay { lanes, offsets, counts, causes, began, trace });
         Ok(())
     }
 
@@ -167,12 +179,15 @@ impl Session<'_> {
                 self.pace.aborts = 0;
                 self.committed(under_way)
             }
-            Err(error) => self.aborted(&under_way.lanes, error),
+            Err(error) => {
+                under_way.trace.record("otel.status_code", "ERROR").record("error.message", error.what.as_str());
+                self.aborted(&under_way.lanes, error)
+            }
         }
     }
 
     fn committed(&mut self, under_way: UnderWay) -> Result<(), Error> {
-        let UnderWay { lanes, offsets, mut counts, causes, began } = under_way;
+        let UnderWay { lanes, offsets, mut counts, causes, began, trace: _ } = under_way;
         let now = wall_clock();
         counts.transaction_seconds = began.elapsed().as_secs_f64();
         counts.alert_to_action_seconds = causes.iter().map(|time| (now - *time).max(0) as f64 / 1_000.0).collect();

@@ -57,6 +57,11 @@ fn a_body_is_received_and_becomes_incidents() {
         client.send("POST", PATH, Some(body.as_bytes()), &[]).problem(400, field);
     }
     client.send("POST", PATH, Some(&vec![b' '; (4 << 20) + 1]), &[]).problem(413, None);
+    client.send("POST", PATH, Some(b"\x1f\x8b"), &[("content-encoding", "gzip")]).problem(415, Some("content-encoding"));
+    // A redirect would lose the alerts: Alertmanager takes what lies behind it for delivery.
+    let slash = format!("{PATH}/");
+    assert_eq!(client.post(&slash, &body).expect(200), json!({"status": "received"}));
+    client.send("POST", &slash, Some(b"{}"), &[("content-encoding", "identity")]).problem(400, Some("alerts"));
     assert_eq!(client.get("/v1/incidents?service_id=a,longer").expect(200)["pagination"]["total"], json!(2));
     process.stop();
 }

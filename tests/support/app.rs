@@ -45,6 +45,8 @@ pub struct Settings {
     pub tables: String,
     /// More properties of `[kafka]`, a line each.
     pub kafka: String,
+    /// `bootstrap.servers` of a cluster of the test's own.
+    pub bootstrap: Option<String>,
     /// Where several installations read the same `alerts`: what their topics have in common, and what goes after the
     /// names of all others to keep them apart.
     pub shared: Option<(String, String)>,
@@ -66,6 +68,7 @@ impl Default for Settings {
             engine: String::new(),
             tables: String::new(),
             kafka: String::new(),
+            bootstrap: None,
             shared: None,
         }
     }
@@ -182,7 +185,7 @@ listen = "{listen}"
             prefix = self.prefix,
             names = self.names(),
             rules = self.dir.path().join("rules").display(),
-            bootstrap = broker::bootstrap(),
+            bootstrap = self.settings.bootstrap.as_deref().unwrap_or_else(|| broker::bootstrap()),
             group = self.group(),
         );
         if is_static {

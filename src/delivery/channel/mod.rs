@@ -27,14 +27,16 @@ mod text;
 mod view;
 mod webhook;
 
-use crate::config;
+use crate::{config, traces};
 use reqwest::Url;
 use secrets::{Hidden, Opened, Secrets};
 use serde_json::Value;
 use std::time::Duration;
+use tracing::{Instrument, field};
 
 pub use message::{Executed, Kind, Message, Outcome, Sent, Target, Thread};
 pub use resolver::{Looking, Lookup, system};
+pub use roots::Roots;
 
 /// A reason is at most as long, in characters: it goes into receipts and headers.
 const REASON: usize = 1_000;
@@ -97,7 +99,21 @@ impl Channels {
             Ok(opened) => opened,
             Err(why) => return Sent::Refused { why },
         };
-        let sent = self.send_opened(message, &opened, thread).await;
+        let trace = tracing::info_span!(
+            target: traces::TARGET,
+            "send",
+            otel.kind = "client",
+            channel = message.target.channel.as_str(),
+            action = message.action_id.as_str(),
+            outcome = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let sent = self.send_opened(message, &opened, thread).instrument(trace.clone()).await;
+        match &sent {
+            Sent::Delivered { .. } => trace.record("outcome", "delivered"),
+            Sent::Again { .. } => trace.record("outcome", "again").record("otel.status_code", "ERROR"),
+            Sent::Refused { .. } => trace.record("outcome", "refused").record("otel.status_code", "ERROR"),
+        };
         let shown = |text: String| text::cut(&opened.hidden.hide(&text), REASON);
         match sent {
             Sent::Delivered { thread, detail } => Sent::Delivered { thread, detail: shown(detail) },
