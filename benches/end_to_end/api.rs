@@ -31,7 +31,6 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn run(bench: &Bench) {
     println!("\nAPI over {} incidents, {RATE} alerts/s meanwhile", bench.incidents);
     let api = "rate_limit = 0".to_owned();
-    // Nobody is to be told: what is measured is the API.
     let app = App::new("api", Settings { roles: r#"["engine", "api"]"#, api, ..bench.settings(1) });
     let (writer, mut rng) = (Writer::new(), StdRng::seed_from_u64(7));
     for n in 0..bench.incidents {
