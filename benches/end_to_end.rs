@@ -1,7 +1,7 @@
 //! incidentd against a real Apache Kafka broker on this machine, beside what librdkafka could do at best.
 //!
-//! `cargo bench --bench end_to_end [-- SECTION...]` with sections `throughput`, `rules`, `latency`, `restore` (all
-//! without any). One run starts one broker and compares ratios only, since broker, engine and load share the machine:
+//! `cargo bench --bench end_to_end [-- SECTION...]` with sections `throughput`, `rules`, `latency`, `restore`, `reload`, `api`,
+//! `crowd` (all without any). One run starts one broker and compares ratios only, since broker, engine and load share the machine:
 //!
 //! - *ceiling*: librdkafka's batch consume of the topic with decode and fingerprint, one consumer, nothing else.
 //! - *incidentd*: `incidentd run` as a child process, engine role, exactly once, over the same topic, actions not held
@@ -12,9 +12,15 @@
 //! - *latency*: from an alert's timestamp, which is when it was produced, to when a read_committed reader has the action.
 //!   Each new incident pages.
 //! - *restore*: a start over that many live incidents: the worker's time for it, and memory by incident over an empty start.
+//! - *reload*: the rules change on disk under load: until the first action by the new ones, and what actions wait, beside the
+//!   same run without a change.
+//! - *api*: lists by any filter over that many incidents, and acknowledgements, by HTTP.
+//! - *crowd*: a thousand senders, a thousand open pages, slow, huge and wrong clients at the API: the latency of actions, beside
+//!   the same clients at a bare axum server.
 //!
 //! Environment (defaults): `INCIDENTD_BENCH_ALERTS` (2000000) a run, `_RUNS` (3), `_PARTITIONS` (8), `_WORKERS` (0: one a core, as it comes),
-//! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore; `INCIDENTD_TEST_BOOTSTRAP`.
+//! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore and to list, `_RULES` (1000) to reload;
+//! `INCIDENTD_TEST_BOOTSTRAP`.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -22,20 +28,35 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[path = "end_to_end/api.rs"]
+mod api;
+#[path = "end_to_end/bare.rs"]
+mod bare;
+#[path = "end_to_end/beside.rs"]
+mod beside;
 #[path = "end_to_end/ceiling.rs"]
 mod ceiling;
+#[path = "end_to_end/crowd.rs"]
+mod crowd;
 #[path = "end_to_end/engine.rs"]
 mod engine;
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../tests/http/client.rs"]
+mod http;
 #[path = "end_to_end/latency.rs"]
 mod latency;
 #[path = "end_to_end/load.rs"]
 mod load;
 #[path = "end_to_end/measure.rs"]
 mod measure;
+#[path = "end_to_end/reload.rs"]
+mod reload;
 #[path = "end_to_end/restore.rs"]
 mod restore;
 #[path = "../tests/support/mod.rs"]
 mod support;
+#[path = "end_to_end/wire.rs"]
+mod wire;
 
 use engine::Bench;
 use load::Load;
@@ -44,6 +65,9 @@ use measure::{Speed, median};
 fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if asked.iter().any(|name| name == bare::ARGUMENT) {
+        return bare::serve();
+    }
     let wants = |section: &str| asked.is_empty() || asked.iter().any(|name| name == section);
     let bench = Bench::from_environment();
     println!(
@@ -67,6 +91,15 @@ fn main() {
     }
     if wants("restore") {
         restore::run(&bench);
+    }
+    if wants("reload") {
+        reload::run(&bench);
+    }
+    if wants("api") {
+        api::run(&bench);
+    }
+    if wants("crowd") {
+        beside::run(&bench);
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Bench {
     pub commit_interval: String,
     pub seconds: u64,
     pub incidents: u64,
+    pub rules: usize,
 }
 
 impl Bench {
@@ -32,13 +33,14 @@ impl Bench {
             commit_interval: setting("COMMIT", "50ms".to_owned()),
             seconds: setting("SECONDS", 20),
             incidents: setting("INCIDENTS", 1_000_000),
+            rules: setting("RULES", 1_000),
         }
     }
 
     pub fn settings(&self, rules: usize) -> Settings {
         Settings {
             partitions: self.partitions,
-            rules: notification_rules(rules),
+            rules: notification_rules(rules, "#critical"),
             workers: self.workers,
             publish_interval: "10s",
             engine: format!("commit_interval = \"{}\"", self.commit_interval),
@@ -92,14 +94,16 @@ pub fn reach(process: &mut Process, progress: &Progress, alerts: i64) -> Mark {
     }
 }
 
-/// The first pages for what is critical; the others are teams' own, for one service each, every tenth with a condition.
-fn notification_rules(count: usize) -> String {
+/// The first pages for what is critical, to that channel; the others are teams' own, for one service each, every tenth with a condition.
+pub fn notification_rules(count: usize, critical: &str) -> String {
     let mut text = String::new();
     for n in 0..count {
         match n {
-            0 => text.push_str(
-                r##"notification(#{ name: "critical", priority: 100, where: #{ severity: "critical", environment: "production" }, channels: [ slack("#critical") ] });"##,
-            ),
+            0 => write!(
+                text,
+                r##"notification(#{{ name: "critical", priority: 100, where: #{{ severity: "critical", environment: "production" }}, channels: [ slack("{critical}") ] }});"##
+            )
+            .expect("a String takes all"),
             _ => {
                 let service = (n as u64 * 37) % SERVICES;
                 let when = if n % 10 == 0 { r##", when: |incident| incident.labels.tenant_id == "none""## } else { "" };
