@@ -47,6 +47,7 @@ fn metric(series: &str) -> &'static Metric {
 fn alerts_and_dashboard_name_what_the_program_shows() {
     let series = Regex::new(r"(\w+\()?\b(incidentd_\w+)").expect("an expression");
     let labels = Regex::new(r#"\bby \(([^)]*)\)|[{,]\s*(\w+)\s*(?:=|!)|\$labels\.(\w+)"#).expect("an expression");
+    let quoted = Regex::new(r#""[^"]*""#).expect("an expression");
     let (alerts, dashboard) = (alerts(), dashboard());
     assert!(alerts.len() >= 11 && dashboard.len() >= 13, "{} alerts, {} on the dashboard", alerts.len(), dashboard.len());
     for text in alerts.iter().chain(&dashboard) {
@@ -65,7 +66,7 @@ fn alerts_and_dashboard_name_what_the_program_shows() {
             assert!(rates == (metric.kind != Kind::Gauge) || bare, "a counter's value says nothing, its increase does: {text}");
         }
         // What stands in quotes is no label.
-        let unquoted = Regex::new(r#""[^"]*""#).expect("an expression").replace_all(text, "\"\"");
+        let unquoted = quoted.replace_all(text, "\"\"");
         let expression = unquoted.split("annotations:").next().unwrap_or_default();
         let annotation = text.split("annotations:").nth(1).unwrap_or_default();
         for found in labels.captures_iter(expression).chain(labels.captures_iter(annotation)) {
