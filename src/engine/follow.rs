@@ -61,13 +61,14 @@ impl Shard {
         found.into_iter().map(|(.., slot)| slot).collect()
     }
 
-    /// Marks every incident whose service has, or had before, a place in the dependencies.
+    /// Marks every incident whose service has, or had before, a place in the dependencies, and whoever is kept quiet: which
+    /// were in force before a restart is not known.
     pub(super) fn review(&mut self, before: &Dependencies) {
         let now = Rc::clone(self.rules.dependencies());
         let knows = |all: &Dependencies, service: &str| !all.upstreams(service).is_empty() || !all.dependents(service).is_empty();
         let concerned = |entry: &Entry| {
             let service = self.store.name_of(entry);
-            knows(before, service) || knows(&now, service)
+            entry.traits.suppressed || knows(before, service) || knows(&now, service)
         };
         self.review = self.by_age(concerned);
     }
