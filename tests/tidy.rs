@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("worker", &["engine", "rules", "model", "codec", "kafka", "metrics"]),
     ("board", &["model", "codec", "kafka"]),
     ("delivery", &["config", "model", "codec", "kafka", "metrics"]),
-    ("http", &["model", "codec", "board", "kafka", "metrics"]),
+    ("http", &["model", "codec", "board", "kafka", "metrics", "explain"]),
     ("replay", &["engine", "rules", "model", "codec"]),
     ("explain", &["model", "codec"]),
     ("compare", &["replay", "explain", "rules", "model"]),
