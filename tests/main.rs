@@ -9,6 +9,7 @@ mod drill;
 mod fidelity;
 mod http;
 mod kafka;
+mod page;
 mod prove;
 mod rules;
 mod schemas;

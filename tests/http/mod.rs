@@ -1,6 +1,7 @@
 //! The HTTP API on a real broker, as its users meet it.
 
-mod client;
+mod cli;
+pub mod client;
 mod instances;
 mod overload;
 mod routes;
