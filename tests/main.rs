@@ -10,6 +10,7 @@ mod drill;
 mod fidelity;
 mod http;
 mod kafka;
+mod page;
 mod peers;
 mod prove;
 mod rules;

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("worker", &["engine", "rules", "model", "codec", "kafka", "metrics", "traces"]),
     ("board", &["model", "codec", "kafka"]),
     ("delivery", &["config", "model", "codec", "kafka", "metrics", "traces"]),
-    ("http", &["model", "codec", "board", "kafka", "metrics", "traces"]),
+    ("http", &["model", "codec", "board", "kafka", "metrics", "traces", "explain"]),
     ("replay", &["engine", "rules", "model", "codec"]),
     ("explain", &["model", "codec"]),
     ("compare", &["replay", "explain", "rules", "model"]),

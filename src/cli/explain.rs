@@ -1,10 +1,12 @@
 //! `explain`: why an incident paged, or did not, in sentences (SPEC 3.6).
 
 use crate::app::{self, Failure};
+use crate::cli::remote::{Server, Through, read as read_answer};
 use crate::cli::{ConfigFile, print};
 use crate::explain::{Evidence, Story};
 use crate::model::{IncidentId, Topic};
 use clap::Args;
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Incidents of a replay's output that are listed.
 const LISTED: usize = 1_000;
@@ -20,8 +22,10 @@ const LISTED: usize = 1_000;
 #[derive(Args)]
 #[command(
     after_help = "On a cluster it reads the partitions of `incidents` and `decisions` that the id names, and the incident's\n\
-                        actions; on a file it reads what `incidentd replay` wrote.\n\nExamples:\n  \
+                        actions; of a running incidentd (--url) it asks the incident and its decisions; on a file it reads what\n\
+                        `incidentd replay` wrote.\n\nExamples:\n  \
                         incidentd explain inc_0003a1b2c3d4e5f60718 --config incidentd.toml\n  \
+                        incidentd explain inc_0003a1b2c3d4e5f60718 --url http://127.0.0.1:8080\n  \
                         incidentd explain --input out.jsonl            # which incidents are in it\n  \
                         incidentd explain inc_0003a1b2c3d4e5f60718 --input out.jsonl"
 )]
@@ -34,6 +38,8 @@ pub struct Explain {
     input: Option<PathBuf>,
     #[command(flatten)]
     file: ConfigFile,
+    #[command(flatten)]
+    through: Through,
     /// Seconds that the search may take
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     timeout: u64,
@@ -58,14 +64,58 @@ impl Explain {
                 ))),
             },
             (None, Some(path)) => self.list(path),
-            (Some(id), None) => self.of_cluster(id),
+            (Some(id), None) => match self.through.server(&self.file, self.json)? {
+                Some(server) => self.of_api(&server, id),
+                None => self.of_cluster(id),
+            },
             (None, None) => Err(Failure::Usage("which incident? give its id, or a file with --input".to_owned())),
+        }
+    }
+
+    fn of_api(&self, server: &Server, id: IncidentId) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        struct Page<'a> {
+            #[serde(borrow)]
+            decisions: Vec<&'a RawValue>,
+            complete: bool,
+            next: Option<u64>,
+        }
+        let remote = server.open()?;
+        let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        let (name, mut evidence) = (id.to_string(), Evidence::default());
+        let incident = remote.ask(Method::GET, &["v1", "incidents", &name], &[], None)?;
+        evidence.take(id, Topic::Incidents, name.as_bytes(), Some(incident.as_bytes()));
+        let mut from = Vec::new();
+        loop {
+            let answer = remote.ask(Method::GET, &["v1", "incidents", &name, "decisions"], &from, None)?;
+            let page: Page<'_> = read_answer(&answer)?;
+            for decision in page.decisions {
+                evidence.take(id, Topic::Decisions, name.as_bytes(), Some(decision.get().as_bytes()));
+            }
+            match page.next.filter(|_| !page.complete) {
+                Some(_) if Instant::now() >= deadline => {
+                    eprintln!("not all decisions were read: the time was over before their end (--timeout)");
+                    break;
+                }
+                Some(next) => from = vec![("from", next.to_string())],
+                None => break,
+            }
+        }
+        match evidence.explain(id) {
+            Some(story) => self.print(&story),
+            None => Err(Failure::Wrong(format!("{id}: nothing is known of it"))),
         }
     }
 
     fn of_cluster(&self, id: IncidentId) -> Result<(), Failure> {
         let config = self.file.load()?;
-        let (story, looked) = app::explain(&config, id, Duration::from_secs(self.timeout))?;
+        let found = app::explain(&config, id, Duration::from_secs(self.timeout));
+        let (story, looked) = found.map_err(|failure| match failure {
+            Failure::Wrong(text) => Failure::Wrong(format!(
+                "{text}\n  help: name the cluster with --config, or a running incidentd with --url http://HOST:PORT"
+            )),
+            other => other,
+        })?;
         let places = looked.iter().map(|looked| {
             let app::Looked { topic, partition, records, cut } = looked;
             let cut = cut.as_ref().map(|cut| format!(": {cut}")).unwrap_or_default();

@@ -248,7 +248,7 @@ impl Show {
         let ask = || remote.ask(Method::GET, &["v1", "incidents", &self.id], &[], None);
         self.watch.run(ask, |answer| match self.server.json {
             true => print::line(answer),
-            false => show::incident(&read(answer)?, Timestamp::now()),
+            false => show::incident(&read(answer)?, answer, Timestamp::now()),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The HTTP API as the command line calls it: where it is, who asks, and each way to fail with its remedy.
 
 use crate::app::Failure;
+use crate::cli::ConfigFile;
 use clap::Args;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
@@ -18,6 +20,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: usize = 256 << 20;
 /// The variable that holds the token. Not a flag, which every process list would show.
 const TOKEN: &str = "INCIDENTD_TOKEN";
+const URL: &str = "INCIDENTD_URL";
 
 /// Which incidentd is asked.
 #[derive(Args, Clone)]
@@ -28,6 +31,29 @@ pub struct Server {
     /// Print JSON: the API's own answer
     #[arg(long)]
     pub json: bool,
+}
+
+/// For commands that go to Kafka themselves where no API is named.
+#[derive(Args)]
+pub struct Through {
+    /// Ask a running incidentd there, over its HTTP API, in place of Kafka (token: INCIDENTD_TOKEN)
+    /// [default: INCIDENTD_URL, where no --config is given]
+    #[arg(long, value_name = "URL", value_parser = url)]
+    url: Option<Url>,
+}
+
+impl Through {
+    /// `None`: Kafka. Whoever names a configuration means its cluster, unless they name an API beside it.
+    pub fn server(&self, file: &ConfigFile, json: bool) -> Result<Option<Server>, Failure> {
+        let named = std::env::var(URL).ok().filter(|text| !text.is_empty() && file.config.is_none());
+        let url = match (self.url.clone(), named) {
+            (None, Some(text)) => {
+                Some(url(&text).map_err(|error| Failure::Usage(format!("the variable {URL} is {text:?}: {error}")))?)
+            }
+            (url, _) => url,
+        };
+        Ok(url.map(|url| Server { url, json }))
+    }
 }
 
 fn url(text: &str) -> Result<Url, String> {
@@ -93,25 +119,32 @@ impl Remote {
 
     /// The answer's text. `path`: its steps, each one whole, whatever it holds.
     pub fn ask(&self, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>) -> Result<String, Failure> {
+        let mut url = self.at(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.client.request(method, url);
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        self.runtime.block_on(self.answer(request))
+    }
+
+    /// The same with a body that is JSON already.
+    pub fn post(&self, path: &[&str], body: String) -> Result<String, Failure> {
+        let request = self.client.post(self.at(path)).header(CONTENT_TYPE, "application/json").body(body);
+        self.runtime.block_on(self.answer(request))
+    }
+
+    fn at(&self, path: &[&str]) -> Url {
         let mut url = self.url.clone();
         // Only http and https come this far, and they have a path.
         if let Ok(mut steps) = url.path_segments_mut() {
             steps.pop_if_empty().extend(path);
         }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut request = self.client.request(method, url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        self.runtime.block_on(self.answer(request))
+        url
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<String, Failure> {
+        let request = if let Some(token) = &self.token { request.bearer_auth(token) } else { request };
         let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let mut text = Vec::new();

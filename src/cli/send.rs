@@ -1,8 +1,11 @@
-//! `send`: alerts, commands or events from a file or standard input, or an alert from flags, and where each came to stand.
+//! `send`: alerts, commands or events from a file or standard input, or an alert from flags: to Kafka, and where each came to
+//! stand; or alerts to a running incidentd, and what each became.
 
 use crate::app::{self, Failure};
-use crate::cli::{ConfigFile, print};
+use crate::cli::remote::{Server, Through, read as read_answer};
+use crate::cli::{ConfigFile, print, show};
 use clap::Args;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::PathBuf;
@@ -14,7 +17,8 @@ const INPUT: u64 = 256 << 20;
 #[command(after_help = "Examples:\n  \
     incidentd send --service-id llm-gateway --title \"High latency\" --severity critical --label region=eu-1\n  \
     incidentd send alerts.jsonl\n  cat alert.json | incidentd send --json -\n  \
-    incidentd send --topic commands acknowledge.json\n\n\
+    incidentd send --topic commands acknowledge.json\n  \
+    incidentd send --url http://127.0.0.1:8080 alerts.jsonl\n\n\
     Alerts and events are keyed by their service_id, partitioned as the Java clients do; commands go to the partition that\n\
     their incident's id names. Each is acknowledged by all in-sync replicas.")]
 pub struct Send {
@@ -53,6 +57,8 @@ pub struct Send {
     unchecked: bool,
     #[command(flatten)]
     config: ConfigFile,
+    #[command(flatten)]
+    through: Through,
     /// Print JSON, a line for each record
     #[arg(long)]
     json: bool,
@@ -65,7 +71,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Send {
     pub fn run(self) -> Result<(), Failure> {
-        let config = self.config.load()?;
+        let server = self.through.server(&self.config, self.json)?;
         let records = match (&self.file, &self.service_id) {
             (Some(path), _) => read(path)?,
             (None, Some(_)) => vec![self.alert().to_string()],
@@ -74,6 +80,10 @@ impl Send {
                 return Err(Failure::Usage(help.to_owned()));
             }
         };
+        if let Some(server) = server {
+            return self.post(&server, &records);
+        }
+        let config = self.config.load()?;
         if !self.unchecked {
             app::check(&config, self.topic, &records)?;
         }
@@ -90,6 +100,38 @@ impl Send {
             print::line(format!("{sent} records"))?;
         }
         Ok(())
+    }
+
+    /// One after another, each answered by the engine. What one refuses does not keep it from the others.
+    fn post(&self, server: &Server, records: &[String]) -> Result<(), Failure> {
+        if self.topic != app::SendKind::Alerts {
+            let help =
+                "the API takes alerts; commands and events go to Kafka: leave out --url (and INCIDENTD_URL), and name --config";
+            return Err(Failure::Usage(help.to_owned()));
+        }
+        let remote = server.open()?;
+        let mut failures = Vec::new();
+        for (at, record) in (1..).zip(records) {
+            // As text: the API says what is wrong with it, not we.
+            let is_webhook = serde_json::from_str::<Webhook>(record).is_ok();
+            let path: &[&str] = if is_webhook { &["v1", "webhooks", "alertmanager"] } else { &["v1", "incidents"] };
+            match remote.post(path, record.clone()).and_then(|answer| self.posted(&answer)) {
+                Ok(()) => {}
+                Err(failure) if records.len() == 1 => return Err(failure),
+                Err(failure) => failures.push(format!("alert {at}: {failure}")),
+            }
+        }
+        if failures.is_empty() { Ok(()) } else { Err(Failure::Wrong(failures.join("\n"))) }
+    }
+
+    fn posted(&self, answer: &str) -> Result<(), Failure> {
+        if self.json {
+            return print::line(answer);
+        }
+        let Posted { status, incident, incident_id, message } = read_answer(answer)?;
+        let id = incident.map(|incident| incident.id).or(incident_id).map(|id| format!("{id}  ")).unwrap_or_default();
+        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+        print::line(show::plain(&format!("{id}{status}{message}")))
     }
 
     fn alert(&self) -> Value {
@@ -115,6 +157,27 @@ impl Send {
         }
         Value::Object(alert)
     }
+}
+
+/// Alertmanager's body, told by its `alerts`.
+#[derive(Deserialize)]
+struct Webhook {
+    #[serde(rename = "alerts")]
+    _alerts: Vec<serde::de::IgnoredAny>,
+}
+
+/// What became of an alert.
+#[derive(Deserialize)]
+struct Posted {
+    status: String,
+    incident: Option<Named>,
+    incident_id: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
 }
 
 /// The texts of the JSON values in a file, as they stand there; an array's elements each for itself.

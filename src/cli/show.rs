@@ -1,6 +1,6 @@
-//! Incidents and silences as a terminal shows them: tables, colours where somebody looks, short ages.
+//! Incidents and silences as a terminal shows them: tables, colours where somebody looks, short ages, what happened in sentences.
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -8,6 +8,11 @@ use std::fmt::Write;
 
 use crate::app::Failure;
 use crate::cli::print;
+use crate::explain::Evidence;
+use crate::model::{IncidentId, Topic};
+
+/// Characters of a service's name that are kept on one line, where the terminal is narrow.
+const SERVICE: usize = 20;
 
 /// An incident as far as it is shown. Words that a later version may add are words here, too.
 #[derive(Deserialize)]
@@ -123,10 +128,27 @@ pub fn incidents(incidents: &[Incident], now: Timestamp) -> Result<(), Failure> 
             Cell::new(&incident.id),
         ]);
     }
+    // What is copied, or compared down a column, stays in one piece; titles and services give way.
+    for column in [0, 5, 6, 7] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    let longest = incidents.iter().map(|incident| incident.service_id.len()).max().unwrap_or_default().min(SERVICE);
+    if let Some(service) = table.column_mut(2) {
+        // With the space on each side; SERVICE is small.
+        service.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest as u16 + 2)));
+    }
     print::line(table.trim_fmt())
 }
 
-pub fn incident(incident: &Incident, now: Timestamp) -> Result<(), Failure> {
+/// `2026-01-31 12:00:00`, in UTC.
+fn clock(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M:%S")
+}
+
+/// `record`: the JSON that it was read from.
+pub fn incident(incident: &Incident, record: &str, now: Timestamp) -> Result<(), Failure> {
     let mut table = table(["INCIDENT", &incident.id]);
     let mut fact = |name: &str, value: Cell| {
         table.add_row([Cell::new(name), value]);
@@ -138,7 +160,7 @@ pub fn incident(incident: &Incident, now: Timestamp) -> Result<(), Failure> {
     fact("service", text(&format!("{} ({})", incident.service_id, incident.environment)));
     fact("category", text(&incident.category));
     fact("owner", Cell::new(owner(incident)));
-    fact("triggered", Cell::new(format!("{} ({} ago)", incident.triggered_at, age(incident.triggered_at, now))));
+    fact("triggered", Cell::new(format!("{} UTC ({} ago)", clock(incident.triggered_at), age(incident.triggered_at, now))));
     fact("occurrences", Cell::new(format!("{}, the last {} ago", incident.occurrence_count, age(incident.last_seen_at, now))));
     let optional = [
         ("description", Some(incident.description.as_str()).filter(|text| !text.is_empty())),
@@ -169,13 +191,34 @@ pub fn incident(incident: &Incident, now: Timestamp) -> Result<(), Failure> {
     }
     print::line(table.trim_fmt())?;
     print::line("")?;
-    timeline(&incident.timeline)
+    timeline(incident, record)
 }
 
-fn timeline(entries: &[Entry]) -> Result<(), Failure> {
-    let mut table = table(["TIME", "EVENT", "USER", "DETAILS"]);
-    for entry in entries {
-        table.add_row([entry.timestamp.to_string(), plain(&entry.event), plain(&entry.user), plain(&details(&entry.details))]);
+/// In sentences; the bare entries where a later version wrote what this one cannot read.
+fn timeline(incident: &Incident, record: &str) -> Result<(), Failure> {
+    let mut table = table(["TIME (UTC)", "WHAT HAPPENED"]);
+    let mut evidence = Evidence::default();
+    let id: Option<IncidentId> = incident.id.parse().ok();
+    if let Some(id) = id {
+        evidence.take(id, Topic::Incidents, incident.id.as_bytes(), Some(record.as_bytes()));
+    }
+    // Known only where the record was read.
+    match id.filter(|_| evidence.service_id().is_some()).and_then(|id| evidence.explain(id)) {
+        Some(story) => {
+            for sentence in story.sentences {
+                let at = sentence.at.to_string().replace('T', " ");
+                table.add_row([at.get(..19).unwrap_or(&at).to_owned(), plain(&sentence.text)]);
+            }
+        }
+        None => {
+            for entry in &incident.timeline {
+                let text = format!("{} {} {}", entry.event, entry.user, details(&entry.details));
+                table.add_row([clock(entry.timestamp).to_string(), plain(text.trim_end())]);
+            }
+        }
+    }
+    if let Some(times) = table.column_mut(0) {
+        times.set_constraint(ColumnConstraint::ContentWidth);
     }
     print::line(table.trim_fmt())
 }

@@ -18,6 +18,7 @@ pub fn tell(verdict: &Verdict, event: &str, actions: &mut BTreeMap<String, Actio
             None => unknown += 1,
         }
     }
+    let known = !who.is_empty();
     if unknown > 0 {
         let more = if who.is_empty() { "" } else { " more" };
         let word = match verdict.kind.as_str() {
@@ -28,6 +29,11 @@ pub fn tell(verdict: &Verdict, event: &str, actions: &mut BTreeMap<String, Actio
         who.push(format!("{unknown}{more} {word}{}", if unknown == 1 { "" } else { "s" }));
     }
     let said = match verdict.result.as_str() {
+        // Where no action was found nobody can be named.
+        "acted" if unknown > 0 && !known => {
+            let detail = verdict.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            format!("acted, by {}{detail}", listed(&who))
+        }
         "acted" => acted(verdict, &who),
         result => {
             let why = why(result, verdict.detail.as_deref());

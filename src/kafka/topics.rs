@@ -254,10 +254,19 @@ impl Observer {
     /// The offset of the first record of a partition with that timestamp (milliseconds since 1970) or a later one; `None`:
     /// there is none.
     pub fn since(&self, topic: &str, partition: u32, millis: i64, timeout: Duration) -> Result<Option<i64>, Error> {
+        // A negative one would mean an end of the partition.
+        let found = self.at(topic, partition, millis.max(0), timeout)?;
+        if found.is_some() || self.at(topic, partition, 0, timeout)?.is_some() {
+            return Ok(found);
+        }
+        // It is empty, or the embedded broker's, which knows no times and finds none: all of it may be since then.
+        Ok(self.beginnings(&[(topic, partition)], timeout)?.first().copied())
+    }
+
+    fn at(&self, topic: &str, partition: u32, millis: i64, timeout: Duration) -> Result<Option<i64>, Error> {
         let failed = |error: KafkaError| Error::from_kafka("asking for an offset by its time", &error);
         let mut list = TopicPartitionList::new();
-        // A negative one would mean an end of the partition.
-        list.add_partition_offset(topic, partition as i32, Offset::Offset(millis.max(0))).map_err(failed)?;
+        list.add_partition_offset(topic, partition as i32, Offset::Offset(millis)).map_err(failed)?;
         let list = self.client.offsets_for_times(list, timeout).map_err(failed)?;
         let Some(found) = list.elements().into_iter().next() else { return Ok(None) };
         found.error().map_err(failed)?;

@@ -1,5 +1,6 @@
 //! The HTTP API on a real broker, as its users meet it.
 
+mod cli;
 pub mod client;
 mod instances;
 mod overload;

@@ -109,7 +109,9 @@ impl App {
         fs::create_dir(dir.path().join("rules")).expect("a folder");
         fs::write(dir.path().join("rules/test.rhai"), &settings.rules).expect("a file");
         for (name, text) in &settings.files {
-            fs::write(dir.path().join("rules").join(name), text).expect("a file");
+            let path = dir.path().join("rules").join(name);
+            fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
         }
         let app = App { dir, prefix, suffix, settings };
         let output = app.command(&["topics", "create"], &app.config("setup", true)).output().expect("incidentd starts");

@@ -86,8 +86,7 @@ fn said(verdict: &Verdict) -> Markup {
     html! {
         li.acted[verdict.acted()] {
             @if verdict.rule.is_empty() { b { "The default channels" } } @else { (verdict.kind) " " b { (verdict.rule) } }
-            ": " (verdict.sentence())
-            @if let Some(detail) = &verdict.detail { " " span.said { (detail) } }
+            " " (words::with_code(&verdict.sentence()))
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Which incidents the list shows: the query, the form that makes it, and the ways to the pages before and after.
+//! Which incidents the list shows: the query, what makes it (chips, a form), and the ways to the pages before and after.
 
-use crate::board;
+use crate::board::{self, Board};
 use crate::http::Problem;
 use crate::http::list::Query;
 use crate::model::{Environment, Severity, Status};
@@ -16,6 +16,10 @@ pub struct Asked {
     pub filter: board::Filter,
     pub offset: usize,
     pub limit: usize,
+}
+
+fn shows_only_open(filter: &board::Filter) -> bool {
+    Status::ALL.into_iter().all(|status| status.fires() == filter.statuses.contains(&status))
 }
 
 impl Asked {
@@ -39,29 +43,51 @@ impl Asked {
 
     /// The same from another place on.
     fn at(&self, offset: usize) -> String {
+        Asked::address(&self.filter, offset, self.limit)
+    }
+
+    /// The most urgent first: how many there are of each severity, and the way to them alone, or back to all.
+    pub fn severities(&self, board: &Board) -> Markup {
+        let only = |severity| board::Filter { severities: vec![severity], ..self.filter.clone() };
+        html! {
+            nav.chips aria-label="Severities" {
+                @for severity in Severity::ALL {
+                    @let total = board.list(&only(severity), 0, 0).total;
+                    @let chosen = self.filter.severities.contains(&severity);
+                    @let next = if chosen { board::Filter { severities: Vec::new(), ..self.filter.clone() } } else { only(severity) };
+                    a.chip.(severity.name()).none[total == 0] href=(Asked::address(&next, 0, self.limit)) aria-current=[chosen.then_some("true")] {
+                        b { (total) } " " (severity.name())
+                    }
+                }
+            }
+        }
+    }
+
+    fn address(filter: &board::Filter, offset: usize, limit: usize) -> String {
         let mut pairs: Vec<(&str, String)> = Vec::new();
-        pairs.extend(self.filter.statuses.iter().map(|it| ("status", it.name().to_owned())));
-        pairs.extend(self.filter.severities.iter().map(|it| ("severity", it.name().to_owned())));
-        pairs.extend(self.filter.environments.iter().map(|it| ("environment", it.name().to_owned())));
-        pairs.extend(self.filter.services.iter().map(|it| ("service_id", it.clone())));
-        if self.limit != LIMIT {
-            pairs.push(("limit", self.limit.to_string()));
+        if !shows_only_open(filter) {
+            pairs.extend(filter.statuses.iter().map(|it| ("status", it.name().to_owned())));
+        }
+        pairs.extend(filter.severities.iter().map(|it| ("severity", it.name().to_owned())));
+        pairs.extend(filter.environments.iter().map(|it| ("environment", it.name().to_owned())));
+        pairs.extend(filter.services.iter().map(|it| ("service_id", it.clone())));
+        if limit != LIMIT {
+            pairs.push(("limit", limit.to_string()));
         }
         if offset > 0 {
             pairs.push(("offset", offset.to_string()));
         }
-        // Pairs of texts can always be written.
-        format!("/?{}", to_string(&pairs).unwrap_or_default())
+        match pairs.is_empty() {
+            true => "/".to_owned(),
+            // Pairs of texts can always be written.
+            false => format!("/?{}", to_string(&pairs).unwrap_or_default()),
+        }
     }
 
-    fn shows_only_open(&self) -> bool {
-        Status::ALL.into_iter().all(|status| status.fires() == self.filter.statuses.contains(&status))
-    }
-
-    /// Is something left out that is open?
+    /// Is it another choice than all that is open?
     pub fn is_narrowed(&self) -> bool {
         let board::Filter { severities, environments, services, .. } = &self.filter;
-        !self.shows_only_open() || !severities.is_empty() || !environments.is_empty() || !services.is_empty()
+        !shows_only_open(&self.filter) || !severities.is_empty() || !environments.is_empty() || !services.is_empty()
     }
 
     pub fn form(&self) -> Markup {
@@ -80,7 +106,7 @@ impl Asked {
         };
         let board::Filter { statuses, severities, environments, services } = &self.filter;
         html! {
-            details.filters open[self.is_narrowed()] {
+            details.filters #filters open[self.is_narrowed()] {
                 summary { "Filter" }
                 form method="get" action="/" role="search" aria-label="Filter incidents" {
                     (group("Status", "status", Status::ALL.map(|it| (it.name(), statuses.contains(&it))).to_vec()))
@@ -129,5 +155,6 @@ mod tests {
         assert_eq!(older, "/?status=closed&status=resolved&severity=high&severity=low&service_id=a%26b&offset=150");
         assert_eq!(Asked::read(older.strip_prefix("/?")).map(|again| again.filter), Ok(asked.filter));
         assert!(Asked::read(Some("statsu=open")).is_err());
+        assert_eq!(Asked::read(None).map(|asked| asked.at(0)), Ok("/".to_owned()));
     }
 }

@@ -5,10 +5,10 @@ use crate::http::access::Caller;
 use crate::http::commands::now;
 use crate::http::incidents::find;
 use crate::http::page::frame::{Failed, Frame, Part};
-use crate::http::page::list::{owner, severity, status};
+use crate::http::page::list::{owner_or_nobody, severity, status};
 use crate::http::page::{live, order, sentences, silences, words};
 use crate::http::{Api, Problem};
-use crate::model::{Incident, Receipt, Time};
+use crate::model::{Incident, IncidentId, Receipt, Time};
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -38,9 +38,12 @@ pub async fn show(
             (order::buttons(&incident))
             div.columns {
                 section aria-labelledby="facts" { h2 #facts { "Facts" } (facts(&api, &incident, now)) }
-                section aria-labelledby="links" { h2 #links { "Links" } (links(&incident)) }
+                section aria-labelledby="links" { h2 #links { "Links" } (links(&api, &incident, now)) }
             }
-            section aria-labelledby="timeline" { h2 #timeline { "Timeline" } (timeline(&incident)) }
+            section aria-labelledby="timeline" {
+                h2 #timeline { "Timeline" " " span.hint { "newest first, UTC" } }
+                (timeline(&incident, now))
+            }
             (told(&incident, now))
             (more(&incident))
         }
@@ -55,7 +58,7 @@ pub fn heading(incident: &Incident, title: &str) -> Markup {
     html! {
         nav.path aria-label="Path" {
             a href="/" { "Incidents" } " › "
-            @if title == incident.title { (words::incident(incident.id)) }
+            @if title == incident.title { span.id aria-current="page" { (incident.id) } }
             @else { a href=(format!("/incidents/{}", incident.id)) { (incident.title) } }
         }
         h1 { (severity(incident)) " " (title) }
@@ -70,9 +73,9 @@ fn facts(api: &Api, incident: &Incident, now: Time) -> Markup {
             (fact("Service", html! { (incident.service_id) }))
             (fact("Environment", html! { (incident.environment.name()) }))
             (fact("Category", html! { (incident.category) }))
-            (fact("Owner", html! { (owner(incident).unwrap_or("nobody")) }))
+            (fact("Owner", owner_or_nobody(incident)))
             (fact("Triggered", html! { (words::moment(incident.triggered_at)) " (" (words::ago(incident.triggered_at, now)) " ago)" }))
-            (fact("Last seen", html! { (words::moment(incident.last_seen_at)) }))
+            (fact("Last seen", html! { (words::moment(incident.last_seen_at)) " (" (words::ago(incident.last_seen_at, now)) " ago)" }))
             (fact("Occurrences", html! { span.counts { (incident.occurrence_count) " " (api.pages.sparks.of(incident, now).picture()) } }))
             @if let Some(at) = incident.acknowledged_at {
                 (fact("Acknowledged", html! { (words::moment(at)) @if let Some(by) = &incident.acknowledged_by { " by " (by) } }))
@@ -92,7 +95,21 @@ fn facts(api: &Api, incident: &Incident, now: Time) -> Markup {
     }
 }
 
-fn links(incident: &Incident) -> Markup {
+/// Another incident, as far as the board knows it.
+fn other(api: &Api, id: IncidentId, now: Time) -> Markup {
+    let known = api.board.incident(id).and_then(|packed| codec::read_incident(&packed.text()).ok());
+    html! {
+        @match known {
+            Some(other) => {
+                a href=(format!("/incidents/{id}")) { (other.title) }
+                span.where { (other.service_id) " · " (severity(&other)) " · " (status(&other, now)) }
+            }
+            None => (words::incident(id)),
+        }
+    }
+}
+
+fn links(api: &Api, incident: &Incident, now: Time) -> Markup {
     let address = |name: &str| incident.metadata.0.get(name).and_then(Value::as_str);
     html! {
         ul.links {
@@ -101,22 +118,14 @@ fn links(incident: &Incident) -> Markup {
             }
             @if let Some(parent) = incident.parent_incident_id {
                 li {
-                    "Parent: " (words::incident(parent))
+                    "Parent: " (other(api, parent, now))
                     @if let Some(correlation) = &incident.correlation {
-                        " (" (correlation.kind) ", " (correlation.reason) ", confidence " (correlation.confidence) ")"
+                        span.where { (correlation.reason) " (" (correlation.kind) ", confidence " (correlation.confidence) ")" }
                     }
                 }
             }
-            @if !incident.related_incident_ids.is_empty() {
-                li {
-                    "Related: "
-                    @for (at, id) in incident.related_incident_ids.iter().enumerate() {
-                        @if at > 0 { ", " }
-                        (words::incident(*id))
-                    }
-                    @if incident.related_more > 0 { " and " (incident.related_more) " more" }
-                }
-            }
+            @for id in &incident.related_incident_ids { li { "Related: " (other(api, *id, now)) } }
+            @if incident.related_more > 0 { li { "Related: " (incident.related_more) " more" } }
             @if !incident.silenced_by.is_empty() { li { "Silenced by " (incident.silenced_by.join(", ")) " (" a href="/silences" { "silences" } ")" } }
             li { a href=(format!("/incidents/{}/decisions", incident.id)) { "Why the rules did or did not act" } }
             li { a href=(silences::address_for(incident)) { "Silence what is like it" } }
@@ -126,12 +135,15 @@ fn links(incident: &Incident) -> Markup {
 }
 
 /// Newest first: what happened last is what people come for.
-fn timeline(incident: &Incident) -> Markup {
+fn timeline(incident: &Incident, now: Time) -> Markup {
     html! {
         @if incident.timeline.is_empty() { p.empty { "It was left out, for the record's size." } }
         ol.timeline reversed {
             @for entry in incident.timeline.iter().rev() {
-                li { (words::moment(entry.timestamp)) " " span.event.(entry.event.name()) { (sentences::of_entry(entry)) } }
+                li.(entry.event.name()) {
+                    (words::time_of_day(entry.timestamp, now)) " "
+                    span.said { (sentences::of_entry(entry)) }
+                }
             }
         }
     }
@@ -144,7 +156,7 @@ fn told(incident: &Incident, now: Time) -> Markup {
             tr {
                 td { (receipt.channel) }
                 td { (receipt.target) }
-                td { (if receipt.delivered { "delivered" } else { "not delivered" }) @if let Some(error) = &receipt.error { ": " (error) } }
+                td { @if receipt.delivered { "delivered" } @else { b.bad { "not delivered" } } @if let Some(error) = &receipt.error { ": " (error) } }
                 td { (words::until(receipt.sent_at, now)) }
             }
         }

@@ -28,7 +28,10 @@ pub async fn show(
     let now = now();
     let body = html! {
         h1 data-fresh { (if asked.is_narrowed() { "Incidents" } else { "Open incidents" }) " " span.count { (total) } }
-        (asked.form())
+        div.bar {
+            div data-fresh { (asked.severities(&api.board)) }
+            (asked.form())
+        }
         div data-fresh {
             @if incidents.is_empty() {
                 p.empty { (if asked.is_narrowed() { "No incident fits this filter." } else { "Nothing is open." }) }
@@ -60,15 +63,18 @@ fn table(api: &Api, incidents: &[Incident], now: Time) -> Markup {
 
 fn row(api: &Api, incident: &Incident, now: Time) -> Markup {
     html! {
-        tr {
+        tr.(incident.severity.name()).hushed[is_hushed(incident, now)] {
             td { (severity(incident)) }
             th.what scope="row" {
                 a href=(format!("/incidents/{}", incident.id)) { (incident.title) }
                 span.where { (incident.service_id) " · " (incident.environment.name()) }
             }
             td { (status(incident, now)) }
-            td data-label="Owner" { (owner(incident).unwrap_or("nobody")) }
-            td data-label="Age" { (words::ago(incident.triggered_at, now)) }
+            td data-label="Owner" { (owner_or_nobody(incident)) }
+            td.age data-label="Age" {
+                (words::ago(incident.triggered_at, now))
+                span.where { "last " (words::ago(incident.last_seen_at, now)) " ago" }
+            }
             td.counts data-label="Occurrences" {
                 span.number { (incident.occurrence_count) }
                 (api.pages.sparks.of(incident, now).picture())
@@ -82,19 +88,34 @@ pub fn severity(incident: &Incident) -> Markup {
     html! { span.badge.(name) { (name) } }
 }
 
+fn is_snoozed(incident: &Incident, now: Time) -> bool {
+    incident.snoozed_until.is_some_and(|until| until > now)
+}
+
+/// It fires, and tells nobody.
+fn is_hushed(incident: &Incident, now: Time) -> bool {
+    let mutes = incident.suppressed || !incident.silenced_by.is_empty() || is_snoozed(incident, now);
+    incident.status.fires() && mutes
+}
+
 /// With what keeps it quiet.
 pub fn status(incident: &Incident, now: Time) -> Markup {
     let name = incident.status.name();
-    let quiet = incident.status.fires();
     html! {
         span.status.(name) { (name) }
-        @if quiet && incident.suppressed { " " span.quiet title="Another incident speaks for it" { "suppressed" } }
-        @if quiet && !incident.silenced_by.is_empty() { " " span.quiet { "silenced" } }
-        @if quiet && incident.snoozed_until.is_some_and(|until| until > now) { " " span.quiet { "snoozed" } }
+        @if is_hushed(incident, now) {
+            @if incident.suppressed { " " span.quiet title="Another incident speaks for it" { "suppressed" } }
+            @if !incident.silenced_by.is_empty() { " " span.quiet { "silenced" } }
+            @if is_snoozed(incident, now) { " " span.quiet { "snoozed" } }
+        }
     }
 }
 
+pub fn owner_or_nobody(incident: &Incident) -> Markup {
+    html! { @match owner(incident) { Some(owner) => (owner), None => span.nobody { "nobody" } } }
+}
+
 /// Who has it in hand.
-pub fn owner(incident: &Incident) -> Option<&str> {
+fn owner(incident: &Incident) -> Option<&str> {
     incident.assigned_to.as_deref().or(incident.acknowledged_by.as_deref())
 }

@@ -33,6 +33,9 @@ const BUTTONS: [(&str, &str); 12] = [
     ("close", "Close"),
 ];
 
+/// What is most likely to come next, the first that fits.
+const LIKELY: [&str; 4] = ["approve_remediation", "acknowledge", "resolve", "reopen"];
+
 /// Minutes that the form offers first.
 const SNOOZE: u64 = 30;
 
@@ -61,11 +64,12 @@ fn waits_for_approval(incident: &Incident) -> bool {
 }
 
 pub fn buttons(incident: &Incident) -> Markup {
+    let likely = LIKELY.into_iter().find(|name| fits(name, incident));
     html! {
         nav.actions aria-label="Commands" {
             @for (name, label) in BUTTONS {
                 @if fits(name, incident) {
-                    a.button.primary[name == "acknowledge"] href=(format!("/incidents/{}/{name}", incident.id)) { (label) }
+                    a.button.primary[likely == Some(name)] href=(format!("/incidents/{}/{name}", incident.id)) { (label) }
                 }
             }
         }
@@ -78,6 +82,12 @@ pub fn just_done(query: Option<&str>) -> Option<&'static str> {
     match form.text("done")? {
         "accepted" => Some("Kafka has the command; the engine has not answered within 2 s. The page shows it once it is done."),
         name => ORDERS.iter().find(|order| order.name == name).map(|order| match order.name {
+            "acknowledge" => "It is acknowledged: nobody further is paged.",
+            "investigate" => "It is being investigated.",
+            "identify" => "Its cause is identified.",
+            "resolve" => "It is resolved.",
+            "close" => "It is closed.",
+            "reopen" => "It is open again.",
             "note" => "It is noted.",
             "assign" => "It is assigned.",
             "snooze" => "It is snoozed.",

@@ -1,5 +1,6 @@
 //! What happened, in sentences: an entry of the timeline, a decision of the rules.
 
+use crate::explain;
 use crate::http::page::words;
 use crate::model::{TimelineEntry, TimelineEvent};
 use maud::{Markup, html};
@@ -24,7 +25,9 @@ pub fn of_entry(entry: &TimelineEntry) -> Markup {
         TimelineEvent::Escalated => (escalated(details), &["level", "targets", "repeat"]),
         TimelineEvent::Resolved if entry.user.is_none() => ("It resolved".to_owned(), &[]),
         TimelineEvent::Resolved => (format!("{who} resolved it"), &[]),
-        TimelineEvent::Reopened if entry.user.is_none() => ("It fires again".to_owned(), &[]),
+        TimelineEvent::Reopened if entry.user.is_none() => {
+            (format!("It fires again, {} in all", words::plural(count("count"), "time", "times")), &["count"])
+        }
         TimelineEvent::Reopened => (format!("{who} reopened it"), &[]),
         TimelineEvent::Closed if entry.user.is_none() => ("It was closed after its time".to_owned(), &[]),
         TimelineEvent::Closed => (format!("{who} closed it"), &[]),
@@ -47,7 +50,14 @@ pub fn of_entry(entry: &TimelineEntry) -> Markup {
         TimelineEvent::ApprovalRequired => {
             (format!("Remediation `{}` waits for approval: {}", text("rule"), list(details.get("actions"))), &["rule", "actions"])
         }
-        TimelineEvent::Correlated => (format!("It hangs together with another incident: {}", text("reason")), &["reason"]),
+        TimelineEvent::Correlated => {
+            let how = match text("type") {
+                "duplicate" => "It is a duplicate of another incident",
+                "cascade" => "It follows from another incident",
+                _ => "It hangs together with another incident",
+            };
+            (format!("{how}: {}", text("reason")), &["reason", "type", "confidence"])
+        }
         TimelineEvent::Omitted => {
             (format!("{} left out here", words::plural(count("entries"), "entry is", "entries are")), &["entries"])
         }
@@ -57,7 +67,7 @@ pub fn of_entry(entry: &TimelineEntry) -> Markup {
         (sentence)
         @for (name, value) in rest {
             @match (name.as_str(), value.as_str()) {
-                ("note" | "resolution" | "error", Some(text)) => { ": " q.said { (text) } }
+                ("note" | "resolution" | "error", Some(text)) => { ": " q { (text) } }
                 ("parent_incident_id", Some(id)) => { @if let Ok(id) = id.parse() { " · " (words::incident(id)) } }
                 (_, Some(text)) => { " · " (name) " " (text) }
                 (_, None) => { " · " (name) " " (value) }
@@ -71,7 +81,10 @@ fn escalated(details: &serde_json::Map<String, Value>) -> String {
     let targets = details.get("targets").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let target = |target: &Value| {
         let of = |name: &str| target.get(name).and_then(Value::as_str).unwrap_or_default();
-        format!("{} {}", of("type"), of("id"))
+        match of("type") {
+            "slack_channel" => format!("slack {}", of("id")),
+            kind => format!("{kind} {}", of("id")),
+        }
     };
     let targets: Vec<String> = targets.iter().map(target).collect();
     let repeat = number("repeat").filter(|repeat| *repeat > 0).map(|repeat| format!(", repeat {repeat}")).unwrap_or_default();
@@ -111,38 +124,24 @@ impl Verdict {
         !self.action_ids.is_empty() || self.result == "acted"
     }
 
-    /// What it means that the result is this one.
+    /// Goes on from the rule's name.
     pub fn sentence(&self) -> String {
-        let actions = match self.action_ids.len() {
-            0 => String::new(),
-            count => format!(" It wrote {}.", words::plural(count as u64, "action", "actions")),
+        let (one, many) = match self.kind.as_str() {
+            "escalation" => ("page", "pages"),
+            "remediation" => ("repair", "repairs"),
+            _ => ("message", "messages"),
         };
-        let why = match self.result.as_str() {
-            "acted" => "It acted.",
-            "where" => "Its `where` does not match.",
-            "when" => "Its `when` said no.",
-            "disabled" => "It is disabled.",
-            "rate_limited" => "Its rate limit held it back.",
-            "digested" => "It waits for the digest.",
-            "silenced" => "A silence keeps the incident quiet.",
-            "suppressed" => "Another incident speaks for this one.",
-            "snoozed" => "The incident is snoozed.",
-            "held" => "It is held for now.",
-            "flapping" => "The incident flaps and is kept quiet.",
-            "attempts_exhausted" => "It has been tried as often as it may.",
-            "cooldown" => "It was tried a short while ago.",
-            "conditions" => "Its conditions do not hold.",
-            "budget" => "Its budget refused it.",
-            "script_error" => "Its script failed; what stands in for it was done.",
-            "after_occurrences" => "It waits for more occurrences.",
-            "no_channels" => "It gave no channel.",
-            "already_acted" => "It has acted already.",
-            "outranked" => "Another one goes before it.",
-            "nobody" => "Nobody is behind its targets.",
-            "not_approved" => "It was not approved.",
-            other => return format!("{other}.{actions}"),
-        };
-        format!("{why}{actions}")
+        let written = (!self.action_ids.is_empty()).then(|| words::plural(self.action_ids.len() as u64, one, many));
+        let detail = self.detail.as_deref();
+        match (self.result.as_str(), written) {
+            ("acted", written) => {
+                let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+                format!("acted{detail}{}", written.map(|written| format!(": {written}")).unwrap_or_default())
+            }
+            (result, None) => explain::why(result, detail),
+            // A stand-in acted, or a notice was sent.
+            (result, Some(written)) => format!("{}; all the same it wrote {written}", explain::why(result, detail)),
+        }
     }
 }
 
@@ -163,21 +162,17 @@ mod tests {
         let targets = json!({ "level": 1, "targets": [{ "type": "user", "id": "alice" }, { "type": "team", "id": "llm" }] });
         for (event, user, details, wanted) in [
             (TimelineEvent::Occurrence, None, json!({ "count": 3 }), "It occurred again, 3 times in all"),
-            (
-                TimelineEvent::Acknowledged,
-                Some("ann"),
-                json!({ "note": "on it" }),
-                "ann acknowledged it: <q class=\"said\">on it</q>",
-            ),
+            (TimelineEvent::Acknowledged, Some("ann"), json!({ "note": "on it" }), "ann acknowledged it: <q>on it</q>"),
             (TimelineEvent::Escalated, None, targets, "Level 1 was paged: user alice, team llm"),
             (TimelineEvent::Escalated, None, json!({ "level": 0, "targets": [] }), "Level 0 was paged: nobody"),
-            (TimelineEvent::Note, None, json!({ "note": "x" }), "the system noted: <q class=\"said\">x</q>"),
+            (TimelineEvent::Note, None, json!({ "note": "x" }), "the system noted: <q>x</q>"),
             (TimelineEvent::Triggered, None, json!({ "new": 5 }), "An alert opened it · new 5"),
+            (TimelineEvent::Reopened, None, json!({ "count": 4 }), "It fires again, 4 times in all"),
             (
                 TimelineEvent::Note,
                 Some("<b>"),
                 json!({ "note": "</q><script>" }),
-                "&lt;b&gt; noted: <q class=\"said\">&lt;/q&gt;&lt;script&gt;</q>",
+                "&lt;b&gt; noted: <q>&lt;/q&gt;&lt;script&gt;</q>",
             ),
         ] {
             assert_eq!(told(event, user, details), wanted);
@@ -213,7 +208,7 @@ mod tests {
         ] {
             let (rule, kind) = (String::new(), String::new());
             let verdict = Verdict { rule, kind, result: why.name().to_owned(), detail: None, action_ids: Vec::new() };
-            assert_ne!(verdict.sentence(), format!("{}.", why.name()));
+            assert_ne!(verdict.sentence(), format!("did not act: {}", why.name()), "only its bare name");
         }
     }
 }

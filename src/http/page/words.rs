@@ -30,6 +30,18 @@ pub fn moment(time: Time) -> Markup {
     html! { time datetime=(time) { (clock(time)) } }
 }
 
+/// In a row of moments: the time of day, with its date where that is another one.
+pub fn time_of_day(time: Time, now: Time) -> Markup {
+    let (text, today) = (clock(time), clock(now));
+    let is_today = text.get(..10) == today.get(..10);
+    html! {
+        time datetime=(time) title=(text) {
+            @if !is_today { (text.get(..11).unwrap_or_default()) }
+            (text.get(11..19).unwrap_or_default())
+        }
+    }
+}
+
 /// How long ago; the moment in full where somebody points at it.
 pub fn ago(time: Time, now: Time) -> Markup {
     html! { time datetime=(time) title=(clock(time)) { (length(now - time)) } }
@@ -48,9 +60,18 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Another incident's page.
+/// Another incident's page, where its title is not at hand.
 pub fn incident(id: IncidentId) -> Markup {
     html! { a.id href=(format!("/incidents/{id}")) { (id) } }
+}
+
+/// A sentence of ours, in which names of rules' keys stand in backticks.
+pub fn with_code(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
 }
 
 /// A path of ours with a query.
