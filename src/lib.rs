@@ -32,6 +32,7 @@ pub mod app;
 #[allow(clippy::disallowed_methods, reason = "the edge")]
 pub mod board;
 pub mod cases;
+#[allow(clippy::disallowed_methods, reason = "the edge")]
 pub mod cli;
 pub mod codec;
 pub mod compare;
