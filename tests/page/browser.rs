@@ -212,7 +212,9 @@ impl Browser {
     /// What the browser had to complain about since the start: errors, and what the policy of the page forbade.
     pub fn complaints(&mut self) -> &[String] {
         let said = self.vendor("se/log", json!({ "type": "browser" }));
-        let said = said.as_array().expect("a list").iter().map(Value::to_string);
+        // Its advice on how forms could be better is no complaint.
+        let said =
+            said.as_array().expect("a list").iter().filter(|line| line["source"] != "recommendation").map(Value::to_string);
         self.complaints.extend(said);
         &self.complaints
     }

@@ -165,7 +165,7 @@ fn told(incident: &Incident, now: Time) -> Markup {
         @if !incident.notifications.is_empty() {
             section aria-labelledby="told" {
                 h2 #told { "Deliveries" }
-                table {
+                table.deliveries {
                     caption.unseen { "Deliveries" }
                     thead { tr { @for heading in ["Channel", "To", "Outcome", "When"] { th scope="col" { (heading) } } } }
                     tbody { @for it in incident.notifications.iter().rev() { (receipt(it)) } }

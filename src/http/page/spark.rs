@@ -133,6 +133,8 @@ impl Sparks {
             Some(course) => {
                 let mut course = course.clone();
                 course.turn(now);
+                // What came since the last look.
+                course.reach(incident.occurrence_count, incident.last_seen_at.max(course.at).min(now));
                 course
             }
             None => Course::of(incident, now),
