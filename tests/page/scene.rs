@@ -55,7 +55,7 @@ impl Scene {
         scene.send("events", &deployments());
         scene.client.post("/v1/silences", &maintenance()).expect(201);
         // One part after another: a record tells its course by what was published of it.
-        for part in 0..PARTS {
+        for (part, note) in NOTES.iter().enumerate() {
             scene.send("alerts", &alerts.iter().flat_map(|story| story.part(part)).collect::<Vec<_>>());
             let sent: u64 = alerts.iter().map(|story| story.until(part)).sum();
             wait_until("all alerts are counted", LIMIT, || {
@@ -63,7 +63,7 @@ impl Scene {
                 let counted = incidents.iter().map(|it| it["occurrence_count"].as_u64().expect("a count")).sum::<u64>();
                 (incidents.len() == open && counted == sent).then_some(())
             });
-            scene.say("llm-inference-prod", "note", json!({ "user": "canary", "note": NOTES[part] }));
+            scene.say("llm-inference-prod", "note", json!({ "user": "canary", "note": note }));
         }
         scene.people();
         scene
