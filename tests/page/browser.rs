@@ -152,6 +152,18 @@ impl Browser {
         })
     }
 
+    /// Waits until the elements of that selector say just this: the next page may still be on its way.
+    #[track_caller]
+    pub fn shows(&self, css: &str, texts: &[&str]) {
+        wait_until(&format!("{css} says {texts:?}"), LIMIT, || (self.texts(css) == texts).then_some(()));
+    }
+
+    /// Waits until this path and query are shown.
+    #[track_caller]
+    pub fn is_at(&self, path: &str) {
+        wait_until(&format!("{path} is shown"), LIMIT, || (self.path() == path).then_some(()));
+    }
+
     pub fn wait_for(&self, css: &str, words: &str) {
         wait_until(&format!("{css} says {words:?}"), LIMIT, || {
             self.texts(css).iter().any(|text| text.contains(words)).then_some(())
