@@ -1,6 +1,6 @@
 //! Who may do what: bearer tokens known by their hashes, scopes, and how much one client may ask for.
 
-use crate::http::{Api, Problem};
+use crate::http::{Api, Problem, body};
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -218,27 +218,34 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 /// Goes before every route of the API.
 pub async fn check(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let needed = Scope::needed(request.method(), path);
-    if api.access.tokens.is_empty() && needed != Scope::Read && is_cross_site(request.headers()) {
-        let detail = "without tokens no page of another site may change anything";
-        return Problem::of_field(StatusCode::FORBIDDEN, "sec-fetch-site", detail).into_response();
-    }
-    let caller = api.access.caller(request.headers(), needed);
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    if !path.starts_with(WEBHOOKS)
-        && let Err(problem) = api.access.slow_down(&caller, peer)
-    {
-        return problem.into_response();
-    }
-    match caller {
+    match admit(&api, &request) {
         Ok(caller) => {
             tracing::Span::current().record("caller", caller.0.as_deref().unwrap_or("-"));
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(denied) => denied.into_response(),
+        Err(refusal) => {
+            // Closed on while they still send, they would not hear why.
+            body::linger(request.into_body());
+            *refusal
+        }
     }
+}
+
+/// Who asks, or the answer to whoever may not.
+fn admit(api: &Api, request: &Request) -> Result<Caller, Box<Response>> {
+    let path = request.uri().path();
+    let needed = Scope::needed(request.method(), path);
+    if api.access.tokens.is_empty() && needed != Scope::Read && is_cross_site(request.headers()) {
+        let detail = "without tokens no page of another site may change anything";
+        return Err(Box::new(Problem::of_field(StatusCode::FORBIDDEN, "sec-fetch-site", detail).into_response()));
+    }
+    let caller = api.access.caller(request.headers(), needed);
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    if !path.starts_with(WEBHOOKS) {
+        api.access.slow_down(&caller, peer).map_err(|problem| Box::new(problem.into_response()))?;
+    }
+    caller.map_err(|denied| Box::new(denied.into_response()))
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads off what still comes, beside the answer.
-fn linger(mut body: Body) {
+pub fn linger(mut body: Body) {
     tokio::spawn(tokio::time::timeout(LINGER, async move {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
