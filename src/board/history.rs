@@ -21,8 +21,6 @@ const FOUND_BYTES: usize = 8 << 20;
 const BATCH: usize = 2_000;
 const TURN: Duration = Duration::from_millis(100);
 const ASK: Duration = Duration::from_secs(2);
-/// Where no record is as young as asked for, so many are looked through all the same: the demo's broker finds none by its time.
-const TAIL: i64 = 10_000;
 
 /// JSON texts, oldest first.
 #[derive(Debug, Default)]
@@ -137,7 +135,7 @@ fn search(client: &mut Client, topic: &str, id: IncidentId, begin: Begin) -> Res
     let end = one(observer.ends(&[(topic, partition)], ASK)?);
     let first = match begin {
         Begin::Offset(offset) => offset.max(oldest),
-        Begin::At(time) => observer.since(topic, partition, time.0, ASK)?.unwrap_or(end - TAIL).max(oldest),
+        Begin::At(time) => observer.since(topic, partition, time.0, ASK)?.unwrap_or(end).max(oldest),
     };
     let mut decisions = Decisions { found: Vec::new(), next: Some(first) };
     if first >= end {
