@@ -19,8 +19,8 @@
 //!   the same clients at a bare axum server.
 //!
 //! Environment (defaults): `INCIDENTD_BENCH_ALERTS` (2000000) a run, `_RUNS` (3), `_PARTITIONS` (8), `_WORKERS` (0: one a core, as it comes),
-//! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore and to list, `_RULES` (1000) to reload;
-//! `INCIDENTD_TEST_BOOTSTRAP`.
+//! `_COMMIT` (50ms), `_SECONDS` (20) of each latency run, `_INCIDENTS` (1000000) to restore and to list, `_RULES` (1000) to reload,
+//! `_CROWD` (all of `senders,streams,slow,strangers,floods,huge`) who comes; `INCIDENTD_TEST_BOOTSTRAP`.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 

@@ -163,7 +163,8 @@ impl Sender {
             Ok(answer) => Some(format!("it answers {}", answer.status())),
             Err(error) => Some(error.to_string()),
         };
-        counter!(TRACE_EXPORTS, "outcome" => if why.is_none() { "sent" } else { "failed" }).increment(1);
+        let outcome = if why.is_none() { "sent" } else { "failed" };
+        // The log line before the count: who reads the count finds the reason.
         match (why, self.failing.load(Ordering::Relaxed)) {
             (Some(why), false) => {
                 tracing::warn!("traces cannot be sent to telemetry.otlp_endpoint and are dropped: {why}");
@@ -175,6 +176,7 @@ impl Sender {
             }
             _ => {}
         }
+        counter!(TRACE_EXPORTS, "outcome" => outcome).increment(1);
     }
 }
 

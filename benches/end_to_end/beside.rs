@@ -2,17 +2,14 @@
 
 use crate::bare::Bare;
 use crate::crowd::{Answers, Crowd};
-use crate::engine::{Bench, reach};
-use crate::latency::{Tail, measure};
-use crate::load::{Generator, LIVE};
+use crate::engine::Bench;
+use crate::latency::{Live, Tail};
 use crate::measure::resident;
 use crate::support::app::{App, Settings};
-use crate::support::client::{Progress, Reader, Writer};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const RATE: u32 = 10_000;
-const SETTLE: Duration = Duration::from_secs(10);
 const TOKEN: &str = "one of the crowd";
 
 pub fn run(bench: &Bench) {
@@ -22,17 +19,7 @@ pub fn run(bench: &Bench) {
     let api = format!("rate_limit = 0\ntokens = [{{ name = \"crowd\", sha256 = \"{hash}\", scopes = [\"admin\"] }}]");
     let app = App::new("crowd", Settings { roles: r#"["engine", "api"]"#, api, ..bench.settings(10) });
     let mut process = app.start();
-    let (writer, mut generator) = (Writer::new(), Generator::new());
-    for _ in 0..LIVE {
-        let identity = generator.fresh();
-        generator.send_as(&writer, &app.topic("alerts"), identity, "critical");
-    }
-    writer.flush();
-    reach(&mut process, &Progress::new(&app.group(), &app.topic("alerts")), LIVE as i64);
-    let mut reader = Reader::new(&app.topic("notifications"));
-    reader.read(|_| {});
-    measure(&app, &writer, &mut generator, &mut reader, RATE, SETTLE, None);
-
+    let mut live = Live::start(&app, &mut process, RATE);
     let (bare, ours) = (Bare::start(), process.url().trim_start_matches("http://").to_owned());
     let before = resident(process.pid());
     let mut most = before;
@@ -44,7 +31,7 @@ pub fn run(bench: &Bench) {
         for at in (0..3).map(|n| if run % 2 == 0 { n } else { 2 - n }) {
             let address = [None, Some(&bare.address), Some(&ours)][at];
             let crowd = address.map(|address| Crowd::gather(address, TOKEN));
-            let pages = measure(&app, &writer, &mut generator, &mut reader, RATE, Duration::from_secs(bench.seconds), None);
+            let pages = live.measure(RATE, Duration::from_secs(bench.seconds), None);
             let tail = Tail::of(&pages);
             most = most.max(resident(process.pid()));
             tell(names[at], &tail);

@@ -50,35 +50,38 @@ impl Crowd {
         let target =
             Arc::new(Target { address: address.to_owned(), token, answers: Mutex::default(), streams: AtomicUsize::new(0) });
         let spread = |n: usize, of: usize| SECOND * n as u32 / of as u32;
-        for n in 0..STREAMS {
+        let asked = std::env::var("INCIDENTD_BENCH_CROWD").unwrap_or_default();
+        let of = |name: &str, count: usize| if asked.is_empty() || asked.split(',').any(|part| part == name) { count } else { 0 };
+        let streams = of("streams", STREAMS);
+        for n in 0..streams {
             let target = Arc::clone(&target);
             runtime.spawn(async move { again(&target, "stream", SECOND, spread(n, STREAMS), look).await });
         }
-        for n in 0..SENDERS {
+        for n in 0..of("senders", SENDERS) {
             let target = Arc::clone(&target);
             runtime.spawn(async move { send(&target, n, spread(n, SENDERS)).await });
         }
-        for n in 0..SLOW {
+        for n in 0..of("slow", SLOW) {
             let (target, head) = (Arc::clone(&target), n % 2 == 0);
             let crawl = move |target: Arc<Target>| crawl(target, head);
             runtime.spawn(async move { again(&target, "byte by byte", SECOND, spread(n, SLOW), crawl).await });
         }
-        for n in 0..STRANGERS {
+        for n in 0..of("strangers", STRANGERS) {
             let target = Arc::clone(&target);
             runtime.spawn(async move { again(&target, "wrong token", SECOND, spread(n, STRANGERS), knock).await });
         }
-        for n in 0..FLOODS {
+        for n in 0..of("floods", FLOODS) {
             let (target, many) = (Arc::clone(&target), n % 2 == 0);
             let flood = move |target: Arc<Target>| flood(target, many);
             runtime.spawn(async move { again(&target, "header flood", SECOND / 10, spread(n, FLOODS), flood).await });
         }
-        for n in 0..HUGE {
+        for n in 0..of("huge", HUGE) {
             let (target, told) = (Arc::clone(&target), n % 2 == 0);
             let bury = move |target: Arc<Target>| bury(target, told);
             runtime.spawn(async move { again(&target, "100 MB", SECOND * 2, spread(n, HUGE), bury).await });
         }
         crate::support::wait_until("all streams are open", Duration::from_secs(30), || {
-            (target.streams.load(Ordering::Relaxed) == STREAMS).then_some(())
+            (target.streams.load(Ordering::Relaxed) == streams).then_some(())
         });
         Crowd { runtime: Some(runtime), target }
     }

@@ -1,35 +1,23 @@
 //! A change of the rules on disk while alerts stream in: how soon it is in force, and what it holds up.
 
-use crate::engine::{Bench, notification_rules, reach};
-use crate::latency::{Page, Tail, measure, now};
-use crate::load::{Generator, LIVE};
+use crate::engine::{Bench, notification_rules};
+use crate::latency::{Live, Page, Tail, now};
 use crate::support::app::{App, Settings};
-use crate::support::client::{Progress, Reader, Writer};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 const RATE: u32 = 50_000;
-const SETTLE: Duration = Duration::from_secs(10);
 
 pub fn run(bench: &Bench) {
     println!("\nreload under {RATE} alerts/s, {} rules, {} s and {} runs of each", bench.rules, bench.seconds, bench.runs);
     let app = App::new("reload", Settings { watch: true, ..bench.settings(bench.rules) });
     let mut process = app.start();
-    let (writer, mut generator) = (Writer::new(), Generator::new());
-    for _ in 0..LIVE {
-        let identity = generator.fresh();
-        generator.send_as(&writer, &app.topic("alerts"), identity, "critical");
-    }
-    writer.flush();
-    reach(&mut process, &Progress::new(&app.group(), &app.topic("alerts")), LIVE as i64);
-    let mut reader = Reader::new(&app.topic("notifications"));
-    reader.read(|_| {});
+    let mut live = Live::start(&app, &mut process, RATE);
     let length = Duration::from_secs(bench.seconds);
-    measure(&app, &writer, &mut generator, &mut reader, RATE, SETTLE, None);
 
     let (mut still, mut changed, mut in_force) = (Vec::new(), Vec::new(), Vec::new());
     for n in 0..bench.runs {
-        still.push(Tail::of(&measure(&app, &writer, &mut generator, &mut reader, RATE, length, None)));
+        still.push(Tail::of(&live.measure(RATE, length, None)));
         tell("unchanged", &still[n]);
 
         let target = format!("#critical-{n}");
@@ -38,7 +26,7 @@ pub fn run(bench: &Bench) {
             app.write_rules("test.rhai", &rules);
             written.store(now(), Ordering::Relaxed);
         };
-        let pages = measure(&app, &writer, &mut generator, &mut reader, RATE, length, Some(&change));
+        let pages = live.measure(RATE, length, Some(&change));
         changed.push(Tail::of(&pages));
         let seen = pages.iter().filter(|page| page.target == target).map(|page| page.seen).min();
         let seen = seen.unwrap_or_else(|| panic!("the change never came into force:\n{}", process.log()));

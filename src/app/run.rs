@@ -39,7 +39,7 @@ pub fn traces(config: &Config) -> Result<Option<Traces>, Failure> {
 
 /// Runs until SIGTERM or SIGINT, or until the workers cannot go on.
 pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
-    let runtime = runtime()?;
+    let (runtime, surface) = (runtime()?, http_runtime()?);
     let metrics = exporter()?;
     let (source, status) = reload::load(config)?;
     let clients = Arc::new(Clients::new(&config.kafka, rand::random())?);
@@ -47,11 +47,14 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
     tracing::info!(brokers = config.kafka.get("bootstrap.servers"), "verifying the topics");
     let layout = kafka::Observer::new(&clients)?.layout(&config.topics, Instant::now() + TOPICS)?;
     // Bound before anything is consumed: a taken port is found out now.
-    let listener = runtime.block_on(listen(&config.api.listen))?;
+    let listener = surface.block_on(listen(&config.api.listen))?;
     let shared = Arc::new(SharedRules::new(source.clone()));
     let follower = reload::follow(config, source, Arc::clone(&shared), status.clone())?;
     let serving = match config.has_role(Role::Api) {
-        true => Some(Arc::new(api::start(config, &clients, &layout, status, Some(follower.asker()))?)),
+        true => {
+            let asker = follower.asker();
+            Some(Arc::new(giving_way(|| api::start(config, &clients, &layout, status, Some(asker)))?))
+        }
         false => None,
     };
     let delivery = match config.has_role(Role::Delivery) {
@@ -63,15 +66,15 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
         false => None,
     };
     let gate = Gate::default();
-    let surface = Surface {
+    let shown = Surface {
         ready: ready(workers.as_ref(), delivery.as_ref(), serving.as_ref(), &gate),
         metrics: metrics.clone(),
         gate: gate.clone(),
     };
-    let routes = http::router(surface, serving.as_ref().map(|serving| Arc::clone(&serving.api)));
+    let routes = http::router(shown, serving.as_ref().map(|serving| Arc::clone(&serving.api)));
     tracing::info!(url = %url(&listener), roles = ?config.roles, "started");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = runtime.spawn(http::serve(listener, routes, async {
+    let server = surface.spawn(http::serve(listener, routes, async {
         let _ = stopped.await;
     }));
     runtime.spawn(keep_up(metrics, serving.clone()));
@@ -86,6 +89,7 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
     let _ = stop.send(());
     // A timer wants the runtime around it.
     let _ = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), server).await });
+    surface.shutdown_background();
     runtime.shutdown_background();
     traces.into_iter().for_each(|traces| traces.stop(deadline));
     if drained.is_ok() {
@@ -96,8 +100,34 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
 }
 
 pub(super) fn runtime() -> Result<Runtime, Failure> {
-    // The engine has its own threads; this serves HTTP and signals.
+    // The engine has its own threads; this serves delivery and signals.
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(no_runtime)
+}
+
+/// Of HTTP alone, as the board and the API's clients: where the processors do not suffice, who looks and asks waits, not who is
+/// paged.
+fn http_runtime() -> Result<Runtime, Failure> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.worker_threads(2).thread_name("http").on_thread_start(give_way).enable_all().build().map_err(no_runtime)
+}
+
+/// Does it on a thread that gives way, as all threads do that it starts, those of Kafka's clients included.
+fn giving_way<T: Send>(start: impl FnOnce() -> T + Send) -> T {
+    let thread = || {
+        give_way();
+        start()
+    };
+    std::thread::scope(|scope| scope.spawn(thread).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Of a processor that the engine wants too the calling thread gets a quarter, and what it starts.
+fn give_way() {
+    // Elsewhere it would concern the whole process.
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes a number and touches no memory; where it is refused the thread stays as it is.
+    unsafe {
+        libc::nice(5);
+    }
 }
 
 pub(super) fn no_runtime(error: std::io::Error) -> Failure {

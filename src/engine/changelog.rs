@@ -14,8 +14,8 @@ use crate::engine::body::Body;
 use crate::engine::entry::{Counts, Dirty, Entry, Timing, Traits};
 use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
-use crate::model::{IncidentId, Severity, Status, Time};
-use crate::rules::Dependencies;
+use crate::model::{Environment, IncidentId, Severity, Status, Time};
+use crate::rules::{Dependencies, RuleSet};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -53,13 +53,8 @@ struct Head<'a> {
     traits: Traits,
     related: std::borrow::Cow<'a, [IncidentId]>,
     sources: std::borrow::Cow<'a, Sources>,
-    /// [`rules_key`] of the set that was in force: under another one `timing.ask_at` means nothing.
+    /// [`RuleSet::occurrence_key`] of the set that was in force: under another one `timing.ask_at` means nothing.
     rules: u64,
-}
-
-/// A rule set by its hash.
-pub fn rules_key(hash: &str) -> u64 {
-    u64::from_str_radix(hash, 16).unwrap_or(0)
 }
 
 pub fn incident_key(kind: u8, id: IncidentId) -> Vec<u8> {
@@ -99,7 +94,7 @@ pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 impl Shard {
     /// One record per entity that changed since the last call. Called once per commit of this shard.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
-        let rules = rules_key(self.rules.hash());
+        let rules = self.rules.occurrence_key();
         let mut dirty = std::mem::take(&mut self.dirty);
         let mut counts = self.ring.begin(dirty.len());
         for (at, &slot) in dirty.iter().enumerate() {
@@ -113,7 +108,7 @@ impl Shard {
                 Dirty::Snapshot => {
                     entry.counted_in = 0;
                     if let Some(entry) = self.store.get(slot) {
-                        let value = snapshot(entry, self.store.service_name(entry), rules);
+                        let value = snapshot(entry, self.store.name_of(entry), rules);
                         sink(StateRecord { key: incident_key(b'i', entry.id), value: Some(value) });
                     }
                     self.store.settle(slot);
@@ -163,8 +158,13 @@ impl Shard {
         }
         match (key.first(), value) {
             (Some(b'i'), Some(value)) => {
-                let rules = rules_key(self.rules.hash());
+                let rules = self.rules.occurrence_key();
                 let (head, body) = postcard::take_from_bytes::<Head<'_>>(value).map_err(damaged)?;
+                let ask_at = if head.rules == rules {
+                    head.timing.ask_at
+                } else {
+                    asked_anew(&self.rules, &head.service_id, head.severity, head.traits.environment)
+                };
                 self.store.restore(id_of(key)?, &head.service_id, |service| Entry {
                     id: IncidentId { partition: 0, hash: 0 },
                     fingerprint: head.fingerprint,
@@ -176,7 +176,7 @@ impl Shard {
                     counts: head.counts.clone(),
                     first_seen_at: head.first_seen_at,
                     resolved_at: head.resolved_at,
-                    timing: Timing { ask_at: if head.rules == rules { head.timing.ask_at } else { 0 }, ..head.timing },
+                    timing: Timing { ask_at, ..head.timing },
                     traits: head.traits,
                     related: (!head.related.is_empty()).then(|| Box::new(head.related.to_vec())),
                     sources: head.sources.clone().into_owned(),
@@ -214,6 +214,11 @@ impl Shard {
             self.review(&Dependencies::default());
         }
     }
+}
+
+/// The occurrence at which an incident is asked first under rules that its `timing.ask_at` is not of.
+pub fn asked_anew(rules: &RuleSet, service_id: &str, severity: Severity, environment: Environment) -> u64 {
+    if rules.may_concern_occurrence(service_id, severity, environment) { 0 } else { u64::MAX }
 }
 
 /// For a record that cannot be read back.

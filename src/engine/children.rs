@@ -9,16 +9,19 @@ use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
 use crate::engine::upstreams::WINDOW;
 use crate::model::{IncidentId, Time, Upstream};
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Of incidents that fire, are no duplicates, and whose service depends on another.
 #[derive(Default)]
 pub struct Children {
-    ties: BTreeMap<Slot, Tie>,
-    by_parent: BTreeMap<IncidentId, BTreeSet<Slot>>,
-    /// Those that no parent suppresses, by service and age.
-    loose: BTreeMap<String, BTreeSet<(Time, Slot)>>,
+    ties: HashMap<Slot, Tie, FxBuildHasher>,
+    by_parent: HashMap<IncidentId, BTreeSet<Slot>, FxBuildHasher>,
+    /// By service and age those that may want a parent first seen after them: no parent suppresses them, or one that itself
+    /// came later, and the earliest of these is the best.
+    loose: HashMap<String, BTreeSet<(Time, Slot)>, FxBuildHasher>,
 }
 
 #[derive(PartialEq)]
@@ -29,14 +32,16 @@ struct Tie {
 }
 
 impl Children {
-    /// An incident has changed.
-    pub fn put(&mut self, slot: Slot, full: &Full) {
+    /// An incident has changed. `seen_at`: when an incident that others may hang on was first seen, if that is known.
+    pub fn put(&mut self, slot: Slot, full: &Full, seen_at: impl FnOnce(IncidentId) -> Option<Time>) {
         let incident = &full.incident;
         if !incident.status.fires() || full.book.link.root.is_some() {
             return self.remove(slot, &incident.service_id);
         }
         let parent = incident.parent_incident_id.filter(|_| is_cascade(full));
-        let tie = Tie { parent, loose: !incident.suppressed, first_seen_at: incident.first_seen_at };
+        let at = incident.first_seen_at;
+        let is_loose = !incident.suppressed || parent.and_then(seen_at).is_none_or(|seen_at| seen_at > at);
+        let tie = Tie { parent, loose: is_loose, first_seen_at: at };
         if self.ties.get(&slot) == Some(&tie) {
             return;
         }
@@ -106,20 +111,14 @@ impl Shard {
         let mut concerned: Vec<Slot> = self.children.of(fact.id).collect();
         if before.is_none_or(|before| gains(before, fact)) {
             let at = fact.first_seen_at;
-            // Who is suppressed hangs on one that came before this one, which is better.
-            let in_order = before.is_none() && self.upstreams.is_newest(at);
             let dependencies = self.rules.dependencies();
             for service in dependencies.dependents(&fact.service_id) {
                 let in_cycle = dependencies.in_cycle(service, &fact.service_id);
                 let takes = |slot: &Slot| self.store.get(*slot).is_some_and(|entry| self.takes(fact, in_cycle, *slot, entry));
-                if in_order {
-                    let later = self.store.around(service, at, at + WINDOW).map(|(slot, _)| slot);
-                    let earlier = self.children.loose(service, at + -WINDOW, at);
-                    concerned.extend(later.chain(earlier).filter(takes));
-                } else {
-                    let all = self.store.around(service, at + -WINDOW, at + WINDOW).map(|(slot, _)| slot);
-                    concerned.extend(all.filter(takes));
-                }
+                // Earlier ones that are suppressed by what came before them have a better parent than one that came later.
+                let later = self.store.around(service, at, at + WINDOW).map(|(slot, _)| slot);
+                let earlier = self.children.loose(service, at + -WINDOW, at);
+                concerned.extend(later.chain(earlier).filter(takes));
             }
         }
         // Taken from its end: the oldest first, wherever they lie.
@@ -157,7 +156,8 @@ impl Shard {
         let slots: Vec<Slot> = depend.map(|(slot, _)| slot).collect();
         for slot in slots {
             if let Some(full) = self.store.get(slot).and_then(|entry| entry.full().ok()) {
-                self.children.put(slot, &full);
+                let upstreams = &self.upstreams;
+                self.children.put(slot, &full, |id| upstreams.get(id).map(|fact| fact.first_seen_at));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A shard laid open for whoever asks or checks: counts, all of its state, and what is still waited for.
 
 use crate::engine::book::Stage;
-use crate::engine::changelog::{StateRecord, incident_key, rules_key, snapshot};
+use crate::engine::changelog::{StateRecord, incident_key, snapshot};
 use crate::engine::shard::Shard;
 use crate::model::{IncidentId, Time};
 
@@ -15,7 +15,7 @@ impl Shard {
     pub fn state(&self) -> Vec<StateRecord> {
         let mut state: Vec<StateRecord> = self.all_sides().iter().map(|side| self.side_record(side)).collect();
         for (_, entry) in self.store.slots() {
-            let value = Some(snapshot(entry, self.store.name_of(entry), rules_key(self.rules.hash())));
+            let value = Some(snapshot(entry, self.store.name_of(entry), self.rules.occurrence_key()));
             state.push(StateRecord { key: incident_key(b'i', entry.id), value });
         }
         state.sort_by(|a, b| a.key.cmp(&b.key));

@@ -60,8 +60,12 @@ impl Child<'_> {
         if !was_active || fact.duplicate || (in_cycle && other > own) {
             return None;
         }
-        let place = if before { Place::Before(other) } else { Place::After(Reverse(other)) };
-        Some(Rank { suppresses: Parent::of_fact(fact).may_suppress(self), place })
+        Some(Rank { suppresses: Parent::of_fact(fact).may_suppress(self), place: self.place(fact) })
+    }
+
+    fn place(&self, fact: &Upstream) -> Place {
+        let other = (fact.first_seen_at, fact.id);
+        if fact.first_seen_at <= self.first_seen_at { Place::Before(other) } else { Place::After(Reverse(other)) }
     }
 }
 
@@ -89,18 +93,22 @@ impl Shard {
         let dependencies = self.rules.dependencies();
         let mut best: Option<(Rank, &Upstream)> = None;
         for service in dependencies.upstreams(child.service_id) {
+            let Some(known) = self.upstreams.of(service) else { continue };
             let in_cycle = dependencies.in_cycle(child.service_id, service);
-            let mut consider = |fact| {
-                let Some(rank) = child.rank(fact, in_cycle) else { return false };
+            let able = known.may_suppress(child.severity, child.environment);
+            let at = child.first_seen_at;
+            // By falling place: once one is worse than the best, so is whatever comes behind it.
+            for fact in known.before(at).chain(known.after(at)) {
+                if best.is_some_and(|(best, _)| best > Rank { suppresses: able, place: child.place(fact) }) {
+                    break;
+                }
+                let Some(rank) = child.rank(fact, in_cycle) else { continue };
                 if best.is_none_or(|(best, _)| best < rank) {
                     best = Some((rank, fact));
                 }
-                rank.suppresses
-            };
-            // Of one service none behind the first that suppresses is better than it.
-            let at = child.first_seen_at;
-            if !self.upstreams.before(service, at).any(&mut consider) {
-                self.upstreams.after(service, at).any(&mut consider);
+                if rank.suppresses || !able {
+                    break;
+                }
             }
         }
         best.map(|(_, fact)| fact)

@@ -3,7 +3,7 @@
 use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::budget::Budgets;
-use crate::engine::changelog::Gone;
+use crate::engine::changelog::{Gone, asked_anew};
 use crate::engine::children::Children;
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
@@ -141,7 +141,8 @@ impl Shard {
                         None => self.store.insert(&full),
                     };
                     if !self.rules.dependencies().upstreams(&full.incident.service_id).is_empty() {
-                        self.children.put(slot, &full);
+                        let upstreams = &self.upstreams;
+                        self.children.put(slot, &full, |id| upstreams.get(id).map(|fact| fact.first_seen_at));
                     }
                     self.touch(slot, Dirty::Snapshot);
                 }
@@ -338,12 +339,15 @@ impl Shard {
         self.timers.len() + self.closed.len()
     }
 
-    /// A reload: limits, timers and attempts are kept. Every open incident is asked anew at its next occurrence, and where
-    /// the dependencies have changed, what hangs on what is worked out anew at the next tick.
+    /// A reload: limits, timers and attempts are kept. Where a rule that occurrences may concern has changed, the incidents
+    /// that it may concern are asked anew at their next one, and where the dependencies have changed, what hangs on what is
+    /// worked out anew at the next tick.
     pub fn set_rules(&mut self, rules: Rc<RuleSet>) {
-        let before = Rc::clone(self.rules.dependencies());
+        let (key, before) = (self.rules.occurrence_key(), Rc::clone(self.rules.dependencies()));
         self.take_rules(rules);
-        self.ask_all();
+        if key != self.rules.occurrence_key() {
+            self.ask_anew();
+        }
         if before != *self.rules.dependencies() {
             self.find_children();
             self.review(&before);
@@ -355,11 +359,14 @@ impl Shard {
         self.rules = rules;
     }
 
-    pub(super) fn ask_all(&mut self) {
-        let slots: Vec<Slot> = self.store.slots().map(|(slot, _)| slot).collect();
-        for slot in slots {
+    fn ask_anew(&mut self) {
+        let asked = self.store.slots().map(|(slot, entry)| {
+            let service_id = self.store.name_of(entry);
+            (slot, asked_anew(&self.rules, service_id, entry.severity, entry.traits.environment))
+        });
+        for (slot, ask_at) in asked.collect::<Vec<_>>() {
             if let Some(entry) = self.store.get_mut(slot) {
-                entry.timing.ask_at = 0;
+                entry.timing.ask_at = ask_at;
             }
         }
     }

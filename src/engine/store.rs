@@ -155,11 +155,6 @@ impl Store {
         self.services.name(entry.service)
     }
 
-    /// The name of an entry's service.
-    pub fn service_name(&self, entry: &Entry) -> &str {
-        self.services.name(entry.service)
-    }
-
     /// Takes in a new incident.
     pub fn insert(&mut self, full: &Full) -> Slot {
         let service = self.services.hold(&full.incident.service_id);

@@ -4,6 +4,7 @@ mod desk;
 mod gauges;
 mod links;
 mod people;
+mod reload;
 mod remedies;
 mod world;
 

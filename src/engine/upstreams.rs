@@ -2,8 +2,11 @@
 //! while longer, so that who hangs on it is released in order.
 
 use crate::model::time::{HOUR, MINUTE, Millis};
-use crate::model::{IncidentId, Status, Time, Upstream};
+use crate::model::{Environment, IncidentId, Severity, Status, Time, Upstream};
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::rc::Rc;
 
 /// Incidents first seen within this of each other may hang together.
@@ -13,12 +16,18 @@ const LEAST: IncidentId = IncidentId { partition: 0, hash: 0 };
 
 #[derive(Default)]
 pub struct Upstreams {
-    by_service: BTreeMap<Rc<str>, BTreeMap<(Time, IncidentId), Upstream>>,
-    by_id: BTreeMap<IncidentId, Place>,
+    by_service: HashMap<Rc<str>, Known, FxBuildHasher>,
+    by_id: HashMap<IncidentId, Place, FxBuildHasher>,
     /// Of the closed ones: when they are forgotten (wall time).
     ends: BTreeSet<(Time, IncidentId)>,
-    /// No fact is of an incident that was first seen later.
-    newest: Option<Time>,
+}
+
+/// Of one service; never empty.
+#[derive(Default)]
+pub struct Known {
+    seen: BTreeMap<(Time, IncidentId), Upstream>,
+    /// How many of them may suppress at all, by environment and severity.
+    able: [[u32; Severity::ALL.len()]; Environment::ALL.len()],
 }
 
 /// Where a fact lies.
@@ -29,33 +38,18 @@ struct Place {
 }
 
 impl Upstreams {
+    /// In no order.
     pub fn keys(&self) -> impl Iterator<Item = &IncidentId> {
         self.by_id.keys()
     }
 
     pub fn get(&self, id: IncidentId) -> Option<&Upstream> {
         let place = self.by_id.get(&id)?;
-        self.by_service.get(&place.service)?.get(&(place.first_seen_at, id))
+        self.by_service.get(&place.service)?.seen.get(&(place.first_seen_at, id))
     }
 
-    /// First seen later than all that are known?
-    pub fn is_newest(&self, at: Time) -> bool {
-        self.newest.is_none_or(|newest| newest < at)
-    }
-
-    /// Of one service, first seen in the window up to `at`, newest first.
-    pub fn before<'s>(&'s self, service_id: &str, at: Time) -> impl Iterator<Item = &'s Upstream> + use<'s> {
-        self.seen(service_id, at + -WINDOW, at + 1).rev()
-    }
-
-    /// Of one service, first seen in the window after `at`, oldest first.
-    pub fn after<'s>(&'s self, service_id: &str, at: Time) -> impl Iterator<Item = &'s Upstream> + use<'s> {
-        self.seen(service_id, at + 1, at + (WINDOW + 1))
-    }
-
-    fn seen<'s>(&'s self, service_id: &str, from: Time, to: Time) -> impl DoubleEndedIterator<Item = &'s Upstream> + use<'s> {
-        let all = self.by_service.get(service_id).into_iter();
-        all.flat_map(move |seen| seen.range((from, LEAST)..(to, LEAST))).map(|(_, fact)| fact)
+    pub fn of(&self, service_id: &str) -> Option<&Known> {
+        self.by_service.get(service_id)
     }
 
     /// Does `fact` say something newer?
@@ -72,16 +66,15 @@ impl Upstreams {
             Some((service, _)) => Rc::clone(service),
             None => Rc::from(fact.service_id.as_str()),
         };
-        self.newest = self.newest.max(Some(first_seen_at));
         self.by_id.insert(id, Place { service: Rc::clone(&service), first_seen_at, ends_at });
-        self.by_service.entry(service).or_default().insert((first_seen_at, id), fact);
+        self.by_service.entry(service).or_default().put(fact);
     }
 
     pub fn remove(&mut self, id: IncidentId) {
         let Some(place) = self.by_id.remove(&id) else { return };
-        if let Some(seen) = self.by_service.get_mut(&place.service) {
-            seen.remove(&(place.first_seen_at, id));
-            if seen.is_empty() {
+        if let Some(known) = self.by_service.get_mut(&place.service) {
+            known.remove((place.first_seen_at, id));
+            if known.seen.is_empty() {
                 self.by_service.remove(&place.service);
             }
         }
@@ -93,6 +86,48 @@ impl Upstreams {
     /// The closed one that is to be forgotten first.
     pub fn next_end(&self) -> Option<(Time, IncidentId)> {
         self.ends.first().copied()
+    }
+}
+
+impl Known {
+    /// First seen in the window up to `at`, newest first.
+    pub fn before(&self, at: Time) -> impl Iterator<Item = &Upstream> {
+        let (from, to) = ((at + -WINDOW, LEAST), (at + 1, LEAST));
+        // Nearly always `at` is newer than all: then the end need not be looked for.
+        let end = if self.seen.last_key_value().is_some_and(|(last, _)| *last < to) { Unbounded } else { Excluded(to) };
+        let seen = self.seen.range((Unbounded, end)).rev();
+        seen.take_while(move |(key, _)| **key >= from).map(|(_, fact)| fact)
+    }
+
+    /// First seen in the window after `at`, oldest first.
+    pub fn after(&self, at: Time) -> impl Iterator<Item = &Upstream> {
+        let (from, to) = ((at + 1, LEAST), (at + (WINDOW + 1), LEAST));
+        self.seen.range((Included(from), Excluded(to))).map(|(_, fact)| fact)
+    }
+
+    /// False where none can suppress an incident of that severity, whenever it was first seen.
+    pub fn may_suppress(&self, severity: Severity, environment: Environment) -> bool {
+        self.able[environment as usize][severity as usize..].iter().any(|count| *count > 0)
+    }
+
+    fn put(&mut self, fact: Upstream) {
+        let key = (fact.first_seen_at, fact.id);
+        self.remove(key);
+        self.count(&fact, 1);
+        self.seen.insert(key, fact);
+    }
+
+    fn remove(&mut self, key: (Time, IncidentId)) {
+        if let Some(fact) = self.seen.remove(&key) {
+            self.count(&fact, -1);
+        }
+    }
+
+    fn count(&mut self, fact: &Upstream, by: i32) {
+        if !fact.muted && !fact.untold && !fact.duplicate {
+            let count = &mut self.able[fact.environment as usize][fact.severity as usize];
+            *count = count.saturating_add_signed(by);
+        }
     }
 }
 

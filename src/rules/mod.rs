@@ -2,7 +2,8 @@
 //!
 //! `load` runs every file once: `notification(…)`, `escalation(…)` and `remediation(…)` (declaration; notification, escalation,
 //! remediation; reader, where_clause, level, remedy) note a rule, its static part goes into an index (table, matcher, index),
-//! its closures are tried on sample incidents (samples, dry_run) and kept (closure). What more can be found wrong is looked
+//! its closures are tried on sample incidents (samples, dry_run) and kept (closure), and what
+//! an occurrence may concern is noted for reloads (occasion). What more can be found wrong is looked
 //! for in lint, shadow, targets, services, schedule_check and listed, and told by diagnostic, span, syntax and advice. Scripts run
 //! in a sandbox that can compute and nothing else (sandbox, meter), see the incident read-only (view), and name channels and
 //! people by constructors (constructors, channel). Who these people are stands in TOML files beside the rules (people,
@@ -33,6 +34,7 @@ mod load;
 mod matcher;
 mod meter;
 mod notification;
+mod occasion;
 mod people;
 mod reader;
 mod remediation;
@@ -63,8 +65,9 @@ pub use people::People;
 pub use rule::{Budget, Condition, Digest, EscalationRule, Matches, NotificationRule, RateLimit, RemediationRule};
 pub use targets::NamedSecret;
 
-use crate::model::{Channel, EventSet, Incident, Level, Remedy, RuleEvent, ServiceContext, Time};
+use crate::model::{Channel, Environment, EventSet, Incident, Level, Remedy, RuleEvent, ServiceContext, Severity, Time};
 use closure::Runner;
+use occasion::Occasions;
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -84,6 +87,7 @@ pub struct RuleSet {
     notifications: Table<NotificationRule>,
     /// For each event the notification rules that listen to it.
     listening: Vec<(RuleEvent, index::Bits)>,
+    occasions: Occasions,
     escalations: Table<EscalationRule>,
     remediations: Table<RemediationRule>,
     people: Rc<People>,
@@ -133,6 +137,7 @@ impl RuleSet {
         let set = RuleSet {
             hash: hash(source),
             listening: listening.collect(),
+            occasions: Occasions::new(rules, source),
             notifications: Table::new(loaded.rules.notifications),
             escalations: Table::new(loaded.rules.escalations),
             remediations: Table::new(loaded.rules.remediations),
@@ -212,6 +217,16 @@ impl RuleSet {
             listening.iter_mut().zip(rules).for_each(|(word, more)| *word |= more);
         }
         self.notifications.matches_among(incident, &listening)
+    }
+
+    /// The same for sets under which every incident has the same to say at each of its next occurrences.
+    pub fn occurrence_key(&self) -> u64 {
+        self.occasions.key()
+    }
+
+    /// False where no notification rule can have anything to say of an occurrence of such an incident, whatever else it is.
+    pub fn may_concern_occurrence(&self, service_id: &str, severity: Severity, environment: Environment) -> bool {
+        self.occasions.may_concern(service_id, severity, environment)
     }
 
     /// Every policy whose `where` the incident meets (disabled ones included).

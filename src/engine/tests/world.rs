@@ -20,6 +20,7 @@ pub(super) struct World {
     pub(super) actions: Vec<Action>,
     pub(super) decisions: Vec<Decision>,
     pub(super) unrouted: usize,
+    pub(super) published: usize,
 }
 
 pub(super) fn world(rules: &str) -> World {
@@ -54,6 +55,7 @@ pub(super) fn world_with(files: &[(&str, &str)]) -> World {
         actions: Vec::new(),
         decisions: Vec::new(),
         unrouted: 0,
+        published: 0,
         settings,
         rules,
     }
@@ -74,6 +76,7 @@ impl World {
                 Output::Decision(decision) => self.decisions.push(decision),
                 Output::Fact { to, fact } => self.inbox.push_back((to, fact)),
                 Output::Unrouted(_) => self.unrouted += 1,
+                Output::Incident(_) => self.published += 1,
                 _ => {}
             }
         }
