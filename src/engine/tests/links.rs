@@ -233,3 +233,23 @@ fn what_waits_is_named_until_it_is_over() {
     world.pass(2 * SECOND);
     assert!(waiting(&world).is_empty());
 }
+
+/// What was known of it before is rewritten: it was in somebody's hands when the child opened, and is the better parent.
+#[test]
+fn one_that_turns_out_to_have_been_active_takes_a_child_that_hangs_on_another() {
+    let files = [("a.rhai", RULES), ("dependencies.toml", "[dependencies]\nweb = [\"a\", \"b\"]\n")];
+    let mut world = world_with(&files);
+    let better = world.fire("a", "1", HIGH);
+    world.pass(MINUTE);
+    let at = world.now;
+    say(&mut world, better, IncidentCommand::Identify, at);
+    world.pass(MINUTE);
+    let other = world.fire("b", "2", Severity::Low);
+    world.pass(MINUTE);
+    let child = world.fire("web", "3", HIGH);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(other), false), "the other is below it");
+    say(&mut world, better, IncidentCommand::Investigate, at + SECOND);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(better), true));
+}
