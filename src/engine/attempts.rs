@@ -5,8 +5,9 @@ use crate::model::{Fingerprint, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Kept at once; past it no remediation of another kind starts, for its attempts could not be counted.
-pub const MOST_ATTEMPTS: usize = 100_000;
+/// Kept at once; past it no remediation of another kind starts, for its attempts could not be counted. In
+/// tests few, so that it is reached.
+pub const MOST_ATTEMPTS: usize = if cfg!(test) { 4 } else { 100_000 };
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct AttemptKey {
@@ -113,5 +114,18 @@ mod tests {
         let bytes = [&key("x").fingerprint.0[..], b"scale_up"].concat();
         assert_eq!(AttemptKey::read(&bytes), Ok(key("scale_up")));
         assert!(AttemptKey::read(b"short").is_err());
+    }
+    #[test]
+    fn past_the_most_only_what_is_counted_already_is_counted_on() {
+        let key = |number: usize| AttemptKey { fingerprint: Fingerprint::of_dedup_key(&number.to_string()), kind: String::new() };
+        let start = Time(1_800_000_000_000);
+        let mut attempts = Attempts::default();
+        for number in 0..MOST_ATTEMPTS {
+            assert!(attempts.has_room(&key(number)), "{number}");
+            attempts.put(key(number), Attempt { count: 1, at: start, forget_at: start + DAY });
+        }
+        assert!(!attempts.has_room(&key(MOST_ATTEMPTS)) && attempts.has_room(&key(0)));
+        attempts.remove(&key(0));
+        assert!(attempts.has_room(&key(MOST_ATTEMPTS)));
     }
 }

@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+// In tests the three are small, so that they are reached.
+
 /// Changes of one service that are kept, for conditions and closures; incidents show [`SHOWN`] of them.
-const MOST_CHANGES: usize = 50;
+const MOST_CHANGES: usize = if cfg!(test) { 8 } else { 50 };
 const SHOWN: usize = 5;
 /// Readings of one service; past it the oldest gives way.
-const MOST_METRICS: usize = 200;
+const MOST_METRICS: usize = if cfg!(test) { 4 } else { 200 };
 /// Services with a context in one shard; past it the one that was silent longest gives way.
-const MOST_SERVICES: usize = 100_000;
+const MOST_SERVICES: usize = if cfg!(test) { 4 } else { 100_000 };
 
 #[derive(Default)]
 pub struct Contexts {

@@ -9,10 +9,12 @@ use crate::model::{DeskItem, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+// In tests both are small, so that they are reached.
+
 /// Open digests of one shard; past it a rule's further groups are put together in one.
-const MOST_DIGESTS: usize = 5_000;
+const MOST_DIGESTS: usize = if cfg!(test) { 8 } else { 5_000 };
 /// Items that wait while all is held back; past it they are dealt with at once.
-const MOST_WAITING: usize = 10_000;
+const MOST_WAITING: usize = if cfg!(test) { 8 } else { 10_000 };
 
 /// What a rule's limit goes by.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]

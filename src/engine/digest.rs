@@ -26,8 +26,8 @@ const MOST_TITLE: usize = 256;
 const MOST_BYTES: usize = 256 * 1024;
 /// What an entry takes beside its texts.
 const ENTRY_BYTES: usize = 200;
-/// Incidents past the limit that are known apart; further ones count each time.
-const MOST_UNLISTED: usize = 10_000;
+/// Incidents past the limit that are known apart; further ones count each time. In tests few, so that it is reached.
+const MOST_UNLISTED: usize = if cfg!(test) { 4 } else { 10_000 };
 
 /// One that is open.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -150,14 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn past_what_is_known_apart_it_is_counted_each_time() {
+        let mut digest = OpenDigest::new("r", Time(0));
+        for hash in (1..=7).chain([6, 7]) {
+            digest.add(item(hash, |_| {}), 2);
+        }
+        assert_eq!(digest.more(), 4 + 2, "3 to 6 once, 7 twice");
+    }
+
+    #[test]
     fn long_texts_are_cut_and_never_grow_it_without_end() {
         let mut digest = OpenDigest::new("r", Time(0));
         for hash in 0..2_000 {
             digest.add(item(hash, |incident| incident.title = "ü".repeat(5_000)), 5_000);
         }
-        assert!(digest.bytes <= MOST_BYTES);
+        // As many as fit: the title with its ellipsis, the service's name, and the rest.
+        assert_eq!(digest.listed.len(), MOST_BYTES / (MOST_TITLE + 3 + 1 + ENTRY_BYTES));
         assert_eq!(digest.listed.len() as u64 + digest.more(), 2_000);
-        assert!(digest.listed[0].title.len() <= MOST_TITLE + 3);
+        assert_eq!(digest.listed[0].title.len(), MOST_TITLE + 3);
     }
 
     #[test]

@@ -209,6 +209,12 @@ impl Entry {
         publish.min(self.stale_at(settings)).min(self.timing.close_at).min(self.timing.wake_at)
     }
 
+    /// Wall time since which it does not fire; `NEVER` where that is not known.
+    pub fn over_since(&self, settings: &Settings) -> Time {
+        let known = settings.close_after > 0 && self.timing.close_at != Time::NEVER;
+        if known { self.timing.close_at + -settings.close_after } else { Time::NEVER }
+    }
+
     pub fn stale_at(&self, settings: &Settings) -> Time {
         if settings.stale_after > 0 && self.status.fires() { self.counts.read_at + settings.stale_after } else { Time::NEVER }
     }

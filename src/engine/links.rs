@@ -92,15 +92,21 @@ impl Shard {
         let mut release_at = None;
         let fires = full.incident.status.fires();
         let suppressed = match full.book.link.root {
-            Some(root) => match self.store.find_id(root).and_then(|slot| self.store.get(slot)) {
-                Some(entry) if entry.status.fires() => Parent::of_entry(entry).may_suppress(&Child::of(full)),
-                // Gone or resolved: released after the grace, by its timer, which sees to it that one of them speaks.
-                _ => {
-                    let at = full.book.link.release_at.unwrap_or(now + grace);
-                    release_at = full.incident.suppressed.then_some(at);
-                    full.incident.suppressed
+            Some(root) => {
+                let root = self.store.find_id(root).and_then(|slot| self.store.get(slot));
+                let may = root.is_none_or(|root| Parent::of_entry(root).may_suppress(&Child::of(full)));
+                match root {
+                    Some(root) if root.status.fires() => may,
+                    // Gone or resolved: released after the grace, by its timer, which sees to it that one of them speaks.
+                    _ => {
+                        let since = root.map_or(now, |root| root.over_since(&self.settings).min(now));
+                        let at = full.book.link.release_at.unwrap_or(since + grace);
+                        let suppresses = may && full.incident.suppressed;
+                        release_at = suppresses.then_some(at);
+                        suppresses
+                    }
                 }
-            },
+            }
             // Its parent closed long ago, and is forgotten: the link is history.
             None if is_cascade(full) && full.incident.parent_incident_id.is_some_and(|id| self.upstreams.get(id).is_none()) => {
                 false
@@ -111,8 +117,10 @@ impl Shard {
                     if newly {
                         hang(full, found.id, "cascade", 0.9, "Detected cascading failure from upstream service");
                     }
-                    let until = found.at + grace;
                     let fires = found.status.fires();
+                    // From its resolution on, not from a closing that comes after it.
+                    let runs_until = full.book.link.release_at.filter(|_| !newly && !fires);
+                    let until = runs_until.unwrap_or(found.at + grace);
                     // A resolution silences nobody who speaks for himself by then.
                     let in_grace = now < until && (newly || full.incident.suppressed);
                     let suppresses = Parent::of_fact(found).may_suppress(&Child::of(full)) && (fires || in_grace);

@@ -15,12 +15,13 @@ const RECORD_BYTES: usize = if cfg!(test) { 256 } else { 256 * 1024 };
 /// Keys of the ring. Past it the oldest record is rewritten, whatever it holds.
 const RING_KEYS: usize = if cfg!(test) { 16 } else { 1024 };
 /// How many counts the ring may hold beyond twice the incidents that there are.
-const RING_SLACK: usize = if cfg!(test) { 8 } else { 4096 };
+pub(super) const RING_SLACK: usize = if cfg!(test) { 8 } else { 4096 };
 
 /// About what one count takes.
 const COUNT_BYTES: usize = 72;
+
 #[derive(Serialize, Deserialize)]
-struct CountEntry {
+pub(super) struct CountEntry {
     id: IncidentId,
     counts: Counts,
     /// [`Sources::times`].
@@ -116,8 +117,9 @@ impl CountRing {
 
     fn push(&mut self, slots: Box<[Slot]>, value: Vec<u8>, sink: &mut dyn FnMut(StateRecord)) {
         let key = self.free.pop().unwrap_or_else(|| {
+            let unused = self.used;
             self.used += 1;
-            self.used - 1
+            unused
         });
         sink(StateRecord { key: ring_key(key), value: Some(value) });
         self.total += slots.len();

@@ -261,9 +261,6 @@ impl Shard {
             if near <= now {
                 entry.scheduled = [far, Time::NEVER];
             }
-            if entry.scheduled[0] <= now {
-                entry.scheduled = [Time::NEVER; 2];
-            }
             ordered.push((entry.due(&self.settings), entry.id, slot));
         }
         self.due = due;

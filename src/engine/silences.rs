@@ -22,7 +22,7 @@ pub type LookAt = Option<Time>;
 
 struct Held {
     silence: Silence,
-    /// Of each matcher; `None` where its expression does not compile, which was refused where it came in.
+    /// Of each matcher; `None` where its expression does not compile, which was refused where it came in: it keeps nobody quiet.
     tests: Vec<Option<Test>>,
     look_at: LookAt,
 }
@@ -91,9 +91,11 @@ impl Silences {
 
 impl Held {
     fn matches(&self, incident: &Incident) -> bool {
-        self.silence.matchers.iter().zip(&self.tests).all(|(matcher, test)| {
-            test.as_ref().map_or(!matcher.is_equal, |test| test.matches(value_of(incident, &matcher.name)))
-        })
+        self.silence
+            .matchers
+            .iter()
+            .zip(&self.tests)
+            .all(|(matcher, test)| test.as_ref().is_some_and(|test| test.matches(value_of(incident, &matcher.name))))
     }
 }
 

@@ -1,11 +1,15 @@
 //! Shards against the plainest model: whatever is committed in whatever batches, dropped and restored, nothing is lost.
 
+mod contexts;
 mod desk;
 mod gauges;
+mod held;
 mod links;
 mod people;
 mod reload;
 mod remedies;
+mod ring;
+mod store;
 mod world;
 
 use crate::engine::{Input, Settings, Shard, StateRecord};
@@ -92,7 +96,10 @@ fn restored(log: &[StateRecord]) -> Shard {
 /// As Kafka compacts: of each key the last record stays, at its own place; now and then a stretch at the end is not
 /// compacted yet.
 fn compacted(log: &[StateRecord], random: &mut StdRng) -> Vec<StateRecord> {
-    let dirty_from = random.random_range(0..=log.len());
+    compact(log, random.random_range(0..=log.len()))
+}
+
+fn compact(log: &[StateRecord], dirty_from: usize) -> Vec<StateRecord> {
     let last: BTreeMap<&[u8], usize> = log.iter().enumerate().map(|(at, record)| (record.key.as_slice(), at)).collect();
     let keeps = |at: usize, record: &StateRecord| at >= dirty_from || last[record.key.as_slice()] == at;
     log.iter().enumerate().filter(|(at, record)| keeps(*at, record)).map(|(_, record)| record.clone()).collect()

@@ -177,6 +177,7 @@ mod tests {
         assert_eq!(timers.next_due(), Time(noon + 10_000), "nobody has to look before it");
         timers.expire(Time(noon + 10_000), &mut due);
         assert_eq!(due, [1]);
+        assert!(timers.is_empty(), "nothing waits any more");
     }
 
     #[test]

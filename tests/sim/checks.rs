@@ -1,70 +1,15 @@
 //! What must hold when all has come to rest (ARCHITECTURE, Tests; the letters are those of the failures).
 
 use crate::sim::rules::Set;
-use crate::sim::script::DEPENDS;
+use crate::sim::story::{Story, brief};
 use crate::sim::world::{INBOX, Line, Said, World, counts};
-use incidentd::model::time::{HOUR, MINUTE};
-use incidentd::model::{Action, ActionKind, Environment, Incident, IncidentId, Output, Severity, Status, TimelineEvent};
+use incidentd::model::time::HOUR;
+use incidentd::model::{ActionKind, Environment, Incident, IncidentId, Output, Severity, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The committed life of each incident.
-struct Story<'w> {
-    last: BTreeMap<IncidentId, &'w Incident>,
-    /// The place in the log at which its last epoch began.
-    opened: BTreeMap<IncidentId, usize>,
-    /// The place of the last action about it.
-    told: BTreeMap<IncidentId, usize>,
-}
-
-impl Story<'_> {
-    /// Was anybody told of it since its last epoch began?
-    fn told(&self, id: IncidentId) -> bool {
-        self.told.get(&id).is_some_and(|told| self.opened.get(&id).is_some_and(|opened| told > opened))
-    }
-}
-
-fn openings(incident: &Incident) -> usize {
-    use TimelineEvent::*;
-    let opens = |event| matches!(event, Triggered | Reopened | Unsuppressed | Unacknowledged);
-    incident.timeline.iter().filter(|entry| opens(entry.event)).count()
-}
-
-fn about(action: &Action) -> Vec<IncidentId> {
-    match &action.kind {
-        ActionKind::Notice { .. } | ActionKind::Remediation { .. } => Vec::new(),
-        ActionKind::Digest { incidents, .. } => incidents.iter().map(|entry| entry.id).collect(),
-        ActionKind::Notification { .. } | ActionKind::Escalation { .. } => vec![action.incident.id],
-    }
-}
-
-fn story(world: &World) -> Story<'_> {
-    let mut story = Story { last: BTreeMap::new(), opened: BTreeMap::new(), told: BTreeMap::new() };
-    let mut digest_overflowed = false;
-    for (place, line) in world.committed().enumerate() {
-        match &line.said {
-            Said::Output(Output::Incident(incident)) => {
-                if let Some(before) = story.last.get(&incident.id) {
-                    assert!(before.version < incident.version, "the version of {} does not rise", incident.id);
-                }
-                let before = story.last.insert(incident.id, incident).map_or(0, openings);
-                if openings(incident) > before {
-                    story.opened.insert(incident.id, place);
-                }
-            }
-            Said::Output(Output::Action(action)) => {
-                for id in about(action) {
-                    story.told.insert(id, place);
-                }
-                digest_overflowed |= matches!(&action.kind, ActionKind::Digest { more: 1.., .. });
-            }
-            _ => {}
-        }
-    }
-    if digest_overflowed {
-        // Who is past the limit is only counted: told of, without a name.
-        let all: Vec<IncidentId> = story.last.keys().copied().collect();
-        story.told.extend(all.into_iter().map(|id| (id, usize::MAX)));
-    }
+fn story(world: &World) -> Story {
+    let mut story = Story::default();
+    story.read(world.committed());
     story
 }
 
@@ -145,7 +90,7 @@ pub fn pages(world: &World) {
             );
             continue;
         }
-        let mut root = incident;
+        let mut root: &Incident = incident;
         let mut chain = vec![brief(root)];
         for _ in 0..6 {
             let parent = root.parent_incident_id.and_then(|parent| story.last.get(&parent));
@@ -156,51 +101,8 @@ pub fn pages(world: &World) {
         let hand = root.acknowledged_at.is_some();
         let chain = chain.join("\n  ");
         assert!(root.status.fires() && !root.suppressed, "page lost: suppressed by what does not fire itself:\n  {chain}");
-        assert!(hand || story.told.contains_key(&root.id), "page lost: suppressed by what nobody was told of:\n  {chain}");
+        assert!(hand || story.ever_told(root.id), "page lost: suppressed by what nobody was told of:\n  {chain}");
     }
-}
-
-/// Whoever is kept quiet is so by somebody who may (SPEC 4.4), as people see both: said once more, apart from the engine.
-pub fn suppression(world: &World) {
-    let story = story(world);
-    let suppressed = story.last.values().filter(|incident| incident.suppressed && incident.status.fires());
-    for child in suppressed {
-        let parent = child.parent_incident_id.and_then(|parent| story.last.get(&parent));
-        let Some(parent) = parent else { panic!("suppressed by nobody: {}", brief(child)) };
-        let says = |what: &str| format!("suppressed by one that {what}:\n  {}\n  {}", brief(child), brief(parent));
-        assert!(parent.status.fires(), "{}", says("fires no more"));
-        assert!(parent.severity >= child.severity, "{}", says("matters less"));
-        assert!(parent.environment == child.environment, "{}", says("is of another environment"));
-        assert!(parent.silenced_by.is_empty() && parent.snoozed_until.is_none(), "{}", says("is muted"));
-        // One that is suppressed is its own parent's affair.
-        assert!(parent.suppressed || story.told(parent.id), "{}", says("nobody was told of"));
-        let (own, others) = (child.service_id.as_str(), parent.service_id.as_str());
-        match child.correlation.as_ref().map(|found| found.kind.as_str()) {
-            Some("duplicate") => {
-                assert!(own == others && parent.fingerprint == child.fingerprint, "{}", says("is another identity"));
-            }
-            Some("cascade") => {
-                assert!(DEPENDS.contains(&(own, others)), "{}", says("it does not depend on"));
-                let apart = (parent.first_seen_at - child.first_seen_at).abs();
-                assert!(apart <= 30 * MINUTE, "{}", says("was there at another time"));
-                let (earlier, later) = ((parent.first_seen_at, parent.id), (child.first_seen_at, child.id));
-                assert!(earlier < later || !DEPENDS.contains(&(others, own)), "{}", says("is the later of a cycle"));
-            }
-            _ => panic!("{}", says("is no parent")),
-        }
-    }
-}
-
-/// What of an incident has to do with its links.
-fn brief(incident: &Incident) -> String {
-    let Incident { id, service_id, title, severity, status, suppressed, parent_incident_id, first_seen_at, .. } = incident;
-    let kind = incident.correlation.as_ref().map_or("", |found| found.kind.as_str());
-    let what: Vec<String> = incident.timeline.iter().map(|entry| format!("{:?}@{}", entry.event, entry.timestamp)).collect();
-    format!(
-        "{id} of {service_id} ({title}): {severity}, {status}, suppressed: {suppressed}, {kind} of {parent_incident_id:?}, \
-         first seen {first_seen_at}: {}",
-        what.join(" ")
-    )
 }
 
 /// What must be the same under every interleaving of partitions.
@@ -212,5 +114,5 @@ pub fn links(world: &World) -> Links {
     };
     // What fires no more keeps whatever link it had.
     let firing = story(world).last.into_iter().filter(|(_, incident)| incident.status.fires());
-    firing.map(|(id, incident)| (id, show(incident))).collect()
+    firing.map(|(id, incident)| (id, show(&incident))).collect()
 }

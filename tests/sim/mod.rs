@@ -4,8 +4,10 @@ mod checks;
 mod commit;
 mod drive;
 mod log;
+mod quiet;
 mod rules;
 mod script;
+mod story;
 mod world;
 
 use drive::Canonical;
@@ -60,7 +62,6 @@ fn check(world: &World) {
     checks::actions(world);
     checks::rests(world);
     checks::pages(world);
-    checks::suppression(world);
 }
 
 /// Anything at any time; what must hold holds when all has come to rest.

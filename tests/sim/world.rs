@@ -3,8 +3,10 @@
 //! record that arrived at another shard than its home goes there through the inbox, as a worker sends it.
 
 use crate::sim::log::{Log, TxnId, Txns};
+use crate::sim::quiet;
 use crate::sim::rules::{Set, rules};
 use crate::sim::script::{AlertRecord, Arrival, Record};
+use crate::sim::story::Story;
 use incidentd::codec::{self, FACT, OutRecord};
 use incidentd::engine::{Input, Outcome, Settings, Shard, StateRecord};
 use incidentd::model::home::home;
@@ -92,6 +94,8 @@ pub struct World {
     pub txns: Txns,
     pub partitions: Vec<Partition>,
     pub out: Log<Line>,
+    /// What people know from it, at the last rest.
+    pub story: Story,
     /// How many lines of it were committed.
     pub lines: usize,
     pub members: Vec<Member>,
@@ -125,6 +129,7 @@ impl World {
             txns: Txns::default(),
             partitions: (0..count).map(|_| Partition::default()).collect(),
             out: Log::default(),
+            story: Story::default(),
             lines: 0,
             members: (0..members).map(|_| Member::default()).collect(),
             owner: (0..count).map(|partition| partition % members).collect(),
@@ -296,6 +301,7 @@ impl World {
                 }
             }
             if !worked {
+                quiet::check(self);
                 let due =
                     (0..self.partitions.len() as u32).map(|partition| self.next_due(self.owner[partition as usize], partition));
                 match due.min().filter(|due| *due <= until) {

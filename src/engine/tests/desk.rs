@@ -265,3 +265,39 @@ fn a_script_that_fails_is_told_through_the_desk_and_the_decision_says_so() {
     assert_eq!(world.sent(), ["r triggered 1"]);
     assert_eq!(world.last_why(), ["script_error"]);
 }
+
+#[test]
+fn past_the_most_open_digests_a_rules_further_groups_are_put_together() {
+    let mut world = world(
+        r##"notification(#{ name: "r", digest: #{ interval_minutes: 5, by: ["service_id"] }, channels: [slack("#a")] });"##,
+    );
+    for number in 1..=10 {
+        world.fire(&format!("service-{number}"), &number.to_string(), LOW);
+    }
+    // Of a group that has its own.
+    world.fire("service-1", "11", LOW);
+    world.pass(5 * MINUTE);
+    let mut sent = world.sent();
+    sent.sort();
+    let alone = (2..=8).map(|number| format!("r digest {number}+0"));
+    let mut expected: Vec<String> = alone.chain(["r digest 1,11+0".to_owned(), "r digest 9,10+0".to_owned()]).collect();
+    expected.sort();
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn past_the_most_that_waits_at_a_desk_that_is_far_behind_it_deals_with_the_rest_at_once() {
+    let mut world = world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 99 }, channels: [slack("#a")] });"##);
+    let desk = crate::model::home::home(b"r", PARTITIONS) as usize;
+    let services = ["a", "b", "c", "d", "e", "f", "g"];
+    let elsewhere = services.iter().find(|service| crate::model::home::home(service.as_bytes(), PARTITIONS) as usize != desk);
+    let service = elsewhere.expect("not all are at home with the desk");
+    world.shards[desk].hold(true);
+    for number in 1..=10 {
+        world.fire(service, &number.to_string(), LOW);
+    }
+    assert_eq!(world.sent(), ["r triggered 9", "r triggered 10"]);
+    world.shards[desk].hold(false);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), (1..=8).map(|number| format!("r triggered {number}")).collect::<Vec<_>>());
+}

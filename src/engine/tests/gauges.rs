@@ -3,7 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::model::Status;
-use crate::model::time::DAY;
+use crate::model::time::{DAY, SECOND};
 
 /// Severity, status, and how many, where there are any; then the timers that wait.
 fn gauges(world: &World) -> (Vec<(Severity, Status, u64)>, bool) {
@@ -36,5 +36,18 @@ fn open_incidents_are_counted_by_severity_and_status_until_they_close() {
         assert_eq!(gauges(&world), (vec![], true), "what has closed waits to be forgotten");
         world.pass(7 * DAY);
         assert_eq!(gauges(&world), (vec![], false));
+    }
+}
+
+/// Its publications, which come and go, leave the long wait behind them where it is.
+#[test]
+fn an_incident_that_goes_on_firing_waits_for_two_things_and_no_more() {
+    let mut world = world("");
+    world.restarts = false;
+    for round in 0..120 {
+        world.fire("a", "1", Severity::Low);
+        world.pass(7 * SECOND);
+        let pending: usize = world.shards.iter().map(Shard::timers_pending).sum();
+        assert!((1..=2).contains(&pending), "{pending} timers, round {round}");
     }
 }

@@ -126,6 +126,10 @@ fn a_duplicate_is_nobodys_parent_whenever_it_is_found_out() {
     say(&mut world, root, IncidentCommand::Investigate, at + SECOND);
     assert_eq!([second, child].map(|id| seen(&world, id).parent), [Some(root); 2]);
     assert!(seen(&world, child).suppressed);
+    // And left once more.
+    say(&mut world, root, IncidentCommand::Identify, at + 2 * SECOND);
+    assert_eq!([second, child].map(|id| seen(&world, id).parent), [None, Some(second)]);
+    assert!(seen(&world, child).suppressed);
 }
 
 /// Released when its root is over, a duplicate is an incident like any other.
@@ -232,4 +236,36 @@ fn what_waits_is_named_until_it_is_over() {
     assert!(matches!(&held[..], [(id, what)] if *id == child && what.contains("Held")), "{held:?}");
     world.pass(2 * SECOND);
     assert!(waiting(&world).is_empty());
+}
+
+/// What was known of it before is rewritten: it was in somebody's hands when the child opened, and is the better parent.
+#[test]
+fn one_that_turns_out_to_have_been_active_takes_a_child_that_hangs_on_another() {
+    let files = [("a.rhai", RULES), ("dependencies.toml", "[dependencies]\nweb = [\"a\", \"b\"]\n")];
+    let mut world = world_with(&files);
+    let better = world.fire("a", "1", HIGH);
+    world.pass(MINUTE);
+    let at = world.now;
+    say(&mut world, better, IncidentCommand::Identify, at);
+    world.pass(MINUTE);
+    let other = world.fire("b", "2", Severity::Low);
+    world.pass(MINUTE);
+    let child = world.fire("web", "3", HIGH);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(other), false), "the other is below it");
+    say(&mut world, better, IncidentCommand::Investigate, at + SECOND);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(better), true));
+}
+
+/// Ties are decided by id, not by which fact comes first.
+#[test]
+fn of_several_late_ones_of_one_moment_the_first_by_id_is_the_parent() {
+    let mut world = depending();
+    let child = world.fire("b", "child", HIGH);
+    world.pass(MINUTE);
+    let late: Vec<IncidentId> = ["1", "2", "3", "4", "5", "6"].iter().map(|name| world.fire("a", name, HIGH)).collect();
+    let first = late.iter().copied().min();
+    assert_ne!(first, late.first().copied(), "it must come after another to tell anything");
+    assert_eq!(seen(&world, child).parent, first);
 }

@@ -142,3 +142,15 @@ fn budgets_and_attempts_leave_the_changelog_when_they_count_no_more() {
     (0..PARTITIONS).for_each(|partition| world.take(partition, Vec::new()));
     assert_eq!((kept(&world, b'a'), kept(&world, b'b')), (vec![true, false], vec![true, false]));
 }
+
+#[test]
+fn past_the_most_grants_an_hour_all_are_refused_whatever_the_rule_says() {
+    let mut world = world(&RULES.replace("max_per_hour: 1 }", "max_per_hour: 5000 }"));
+    let services: Vec<String> = (1..=10).map(|number| format!("service-{number}")).collect();
+    for service in &services {
+        world.fire(service, "1", Severity::Low);
+    }
+    let fixed = services[..8].iter().map(|service| format!("fix {service}"));
+    let told = services[8..].iter().map(|service| format!("told {service}"));
+    assert_eq!(said(&mut world), fixed.chain(told).collect::<Vec<_>>());
+}
