@@ -13,7 +13,11 @@ fn command(json: &str) -> Result<Command, String> {
 
 /// `{"command": …, "incident_id": …` and more.
 fn about(name: &str, more: &str) -> Result<Command, String> {
-    command(&format!(r#"{{"command":"{name}","incident_id":"{ID}"{}{more}}}"#, if more.is_empty() { "" } else { "," }))
+    let read =
+        command(&format!(r#"{{"command":"{name}","incident_id":"{ID}"{}{more}}}"#, if more.is_empty() { "" } else { "," }));
+    // Where we speak of it, it is called as the record calls it.
+    assert!(read.as_ref().is_ok_and(|command| command.name() == name) || read.is_err(), "{read:?}");
+    read
 }
 
 fn act(name: &str, more: &str) -> IncidentCommand {

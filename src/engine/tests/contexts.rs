@@ -7,7 +7,11 @@ use crate::model::{EventBody, Measurement, ServiceEvent};
 use std::collections::BTreeSet;
 
 fn read(world: &mut World, service: &str, metric: &str, value: f64) {
-    let reading = Measurement { value, unit: None, timestamp: world.now };
+    read_at(world, service, metric, value, world.now);
+}
+
+fn read_at(world: &mut World, service: &str, metric: &str, value: f64, timestamp: Time) {
+    let reading = Measurement { value, unit: None, timestamp };
     let event =
         ServiceEvent { service_id: service.to_owned(), body: EventBody::Measurement { metric: metric.to_owned(), reading } };
     world.give(crate::model::home::home(service.as_bytes(), PARTITIONS), Input::Event(&event));
@@ -58,4 +62,17 @@ fn past_the_most_services_the_one_that_was_silent_longest_gives_way() {
         });
         assert_eq!(kept, left, "{many} others");
     }
+}
+
+#[test]
+fn of_two_readings_of_one_moment_the_later_read_counts_and_an_older_one_never() {
+    let mut world = world(
+        r##"notification(#{ name: "two", when: |incident, context| context.measurement("m") == 2.0, channels: [slack("#a")] });"##,
+    );
+    let now = world.now;
+    for (value, timestamp) in [(1.0, now), (2.0, now), (3.0, now + -SECOND)] {
+        read_at(&mut world, "a", "m", value, timestamp);
+    }
+    world.fire("a", "1", Severity::Low);
+    assert_eq!(world.sent(), ["two triggered 1"]);
 }

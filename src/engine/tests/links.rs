@@ -263,6 +263,9 @@ fn one_that_turns_out_to_have_been_active_takes_a_child_that_hangs_on_another() 
 fn of_several_late_ones_of_one_moment_the_first_by_id_is_the_parent() {
     let mut world = depending();
     let child = world.fire("b", "child", HIGH);
+    // Ids follow from offsets: the next two's would be the first of all.
+    world.fire("c", "1", HIGH);
+    world.fire("c", "2", HIGH);
     world.pass(MINUTE);
     let late: Vec<IncidentId> = ["1", "2", "3", "4", "5", "6"].iter().map(|name| world.fire("a", name, HIGH)).collect();
     let first = late.iter().copied().min();

@@ -110,3 +110,13 @@ fn a_snooze_read_late_shifts_by_its_length_and_nothing_fires_under_it() {
     world.pass(200 * MINUTE);
     assert_eq!(paged(&mut world), ["p 1.0@95 ann@example.com", "p 1.1@110 bob@example.com"]);
 }
+
+#[test]
+fn a_rule_that_a_downtime_has_brought_hears_of_the_next_occurrence() {
+    let mut world = world("");
+    world.fire("a", "1", Severity::Low);
+    let rules = r##"notification(#{ name: "r", on: ["occurrence"], channels: [slack("#a")] });"##;
+    world.restart_with(&[("a.rhai", rules)]);
+    world.fire("a", "1", Severity::Low);
+    assert_eq!(world.sent(), ["r occurrence 1"]);
+}
