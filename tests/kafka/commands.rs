@@ -39,7 +39,8 @@ impl Replies {
 #[test]
 fn a_command_that_stands_elsewhere_is_carried_out_at_home_and_answered() {
     let _turn = turn();
-    let app = App::new("commands", Settings { partitions: PARTITIONS, ..Settings::default() });
+    // Where a merge publishes the incident its reply carries it, too.
+    let app = App::new("commands", Settings { partitions: PARTITIONS, publish_interval: "10m", ..Settings::default() });
     let process = app.start();
     let writer = Writer::new();
     let mut replies = Replies { reader: Reader::new(&app.topic("incidentd-replies")), found: BTreeMap::new() };

@@ -33,6 +33,7 @@ fn a_link_only_leads_to_the_button() {
     // A link preview: it has no token, and were it given one it would still only look.
     let preview = Client::new(&scene.process.url());
     assert_eq!(preview.get(&path).status, 401);
+    assert_eq!(preview.get("/favicon.ico").status, 200, "browsers ask for it by themselves");
     let cookie = format!("incidentd_token={}", const_hex::encode(TOKEN));
     for method in ["GET", "HEAD"] {
         assert_eq!(preview.send(method, &path, None, &[("cookie", &cookie)]).status, 200);

@@ -30,4 +30,6 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/assets/style.css", file(STYLE_TEXT, "text/css; charset=utf-8"))
         .route("/assets/live.js", file(SCRIPT_TEXT, "text/javascript; charset=utf-8"))
         .route("/assets/icon.svg", file(ICON_TEXT, "image/svg+xml"))
+        // Browsers ask for it where a page does not name its icon, or before they have read that it does.
+        .route("/favicon.ico", file(ICON_TEXT, "image/svg+xml"))
 }
