@@ -39,7 +39,7 @@ pub fn traces(config: &Config) -> Result<Option<Traces>, Failure> {
 
 /// Runs until SIGTERM or SIGINT, or until the workers cannot go on.
 pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
-    let (runtime, surface) = (runtime()?, http_runtime()?);
+    let (runtime, http_runtime) = (runtime()?, http_runtime()?);
     let metrics = exporter()?;
     let (source, status) = reload::load(config)?;
     let clients = Arc::new(Clients::new(&config.kafka, rand::random())?);
@@ -47,7 +47,7 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
     tracing::info!(brokers = config.kafka.get("bootstrap.servers"), "verifying the topics");
     let layout = kafka::Observer::new(&clients)?.layout(&config.topics, Instant::now() + TOPICS)?;
     // Bound before anything is consumed: a taken port is found out now.
-    let listener = surface.block_on(listen(&config.api.listen))?;
+    let listener = http_runtime.block_on(listen(&config.api.listen))?;
     let shared = Arc::new(SharedRules::new(source.clone()));
     let follower = reload::follow(config, source, Arc::clone(&shared), status.clone())?;
     let serving = match config.has_role(Role::Api) {
@@ -66,15 +66,15 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
         false => None,
     };
     let gate = Gate::default();
-    let shown = Surface {
+    let surface = Surface {
         ready: ready(workers.as_ref(), delivery.as_ref(), serving.as_ref(), &gate),
         metrics: metrics.clone(),
         gate: gate.clone(),
     };
-    let routes = http::router(shown, serving.as_ref().map(|serving| Arc::clone(&serving.api)));
+    let routes = http::router(surface, serving.as_ref().map(|serving| Arc::clone(&serving.api)));
     tracing::info!(url = %url(&listener), roles = ?config.roles, "started");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = surface.spawn(http::serve(listener, routes, async {
+    let server = http_runtime.spawn(http::serve(listener, routes, async {
         let _ = stopped.await;
     }));
     runtime.spawn(keep_up(metrics, serving.clone()));
@@ -89,7 +89,7 @@ pub fn run(config: &Config, traces: Option<Traces>) -> Result<(), Failure> {
     let _ = stop.send(());
     // A timer wants the runtime around it.
     let _ = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), server).await });
-    surface.shutdown_background();
+    http_runtime.shutdown_background();
     runtime.shutdown_background();
     traces.into_iter().for_each(|traces| traces.stop(deadline));
     if drained.is_ok() {

@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(AttemptKey::read(&bytes), Ok(key("scale_up")));
         assert!(AttemptKey::read(b"short").is_err());
     }
+
     #[test]
     fn past_the_most_only_what_is_counted_already_is_counted_on() {
         let key = |number: usize| AttemptKey { fingerprint: Fingerprint::of_dedup_key(&number.to_string()), kind: String::new() };

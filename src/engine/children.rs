@@ -7,7 +7,7 @@ use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::links::is_cascade;
 use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
-use crate::engine::upstreams::WINDOW;
+use crate::engine::upstreams::{Upstreams, WINDOW};
 use crate::model::{IncidentId, Time, Upstream};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -32,15 +32,16 @@ struct Tie {
 }
 
 impl Children {
-    /// An incident has changed. `seen_at`: when an incident that others may hang on was first seen, if that is known.
-    pub fn put(&mut self, slot: Slot, full: &Full, seen_at: impl FnOnce(IncidentId) -> Option<Time>) {
+    /// An incident has changed.
+    pub fn put(&mut self, slot: Slot, full: &Full, upstreams: &Upstreams) {
         let incident = &full.incident;
         if !incident.status.fires() || full.book.link.root.is_some() {
             return self.remove(slot, &incident.service_id);
         }
         let parent = incident.parent_incident_id.filter(|_| is_cascade(full));
         let at = incident.first_seen_at;
-        let is_loose = !incident.suppressed || parent.and_then(seen_at).is_none_or(|seen_at| seen_at > at);
+        let is_loose =
+            !incident.suppressed || parent.and_then(|id| upstreams.get(id)).is_none_or(|parent| parent.first_seen_at > at);
         let tie = Tie { parent, loose: is_loose, first_seen_at: at };
         if self.ties.get(&slot) == Some(&tie) {
             return;
@@ -156,8 +157,7 @@ impl Shard {
         let slots: Vec<Slot> = depend.map(|(slot, _)| slot).collect();
         for slot in slots {
             if let Some(full) = self.store.get(slot).and_then(|entry| entry.full().ok()) {
-                let upstreams = &self.upstreams;
-                self.children.put(slot, &full, |id| upstreams.get(id).map(|fact| fact.first_seen_at));
+                self.children.put(slot, &full, &self.upstreams);
             }
         }
     }

@@ -141,8 +141,7 @@ impl Shard {
                         None => self.store.insert(&full),
                     };
                     if !self.rules.dependencies().upstreams(&full.incident.service_id).is_empty() {
-                        let upstreams = &self.upstreams;
-                        self.children.put(slot, &full, |id| upstreams.get(id).map(|fact| fact.first_seen_at));
+                        self.children.put(slot, &full, &self.upstreams);
                     }
                     self.touch(slot, Dirty::Snapshot);
                 }

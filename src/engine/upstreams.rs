@@ -6,7 +6,7 @@ use crate::model::{Environment, IncidentId, Severity, Status, Time, Upstream};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::rc::Rc;
 
 /// Incidents first seen within this of each other may hang together.
@@ -102,7 +102,7 @@ impl Known {
     /// First seen in the window after `at`, oldest first.
     pub fn after(&self, at: Time) -> impl Iterator<Item = &Upstream> {
         let (from, to) = ((at + 1, LEAST), (at + (WINDOW + 1), LEAST));
-        self.seen.range((Included(from), Excluded(to))).map(|(_, fact)| fact)
+        self.seen.range(from..to).map(|(_, fact)| fact)
     }
 
     /// False where none can suppress an incident of that severity, whenever it was first seen.
@@ -111,10 +111,8 @@ impl Known {
     }
 
     fn put(&mut self, fact: Upstream) {
-        let key = (fact.first_seen_at, fact.id);
-        self.remove(key);
         self.count(&fact, 1);
-        self.seen.insert(key, fact);
+        self.seen.insert((fact.first_seen_at, fact.id), fact);
     }
 
     fn remove(&mut self, key: (Time, IncidentId)) {

@@ -6,6 +6,7 @@ use crate::rules::closure::{Made, Ready};
 use crate::rules::matcher::{Field, Where};
 use crate::rules::{NotificationRule, RuleSource};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// Beyond as many rules it costs less to ask an incident than to look whether it must be asked.
@@ -21,17 +22,20 @@ impl Occasions {
     pub fn new(ready: &[Ready<NotificationRule>], source: &RuleSource) -> Occasions {
         let concerned = ready.iter().filter(|ready| concerns(&ready.rule));
         let mut hasher = Sha256::new();
+        let mut called = BTreeSet::new();
         for Ready { rule, matcher, body, file, .. } in concerned.clone() {
             add(&mut hasher, &(rule, matcher));
             match (&body.when, &body.made) {
                 (None, Made::Fixed(channels)) => add(&mut hasher, channels),
-                // What a closure does stands in its file and in the library.
-                _ => source
-                    .files
-                    .iter()
-                    .filter(|(path, _)| ***path == **file || path.starts_with("lib/"))
-                    .for_each(|text| add(&mut hasher, &text)),
+                _ => {
+                    called.insert(&**file);
+                }
             }
+        }
+        // What closures do stands in their files and in the library: each is read once, however many there are.
+        if !called.is_empty() {
+            let files = source.files.iter().filter(|(path, _)| called.contains(path.as_str()) || path.starts_with("lib/"));
+            files.for_each(|text| add(&mut hasher, &text));
         }
         let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hasher.finalize());
         Occasions {

@@ -3,7 +3,7 @@
 use crate::http::Api;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, LazyLock};
@@ -30,6 +30,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/assets/style.css", file(STYLE_TEXT, "text/css; charset=utf-8"))
         .route("/assets/live.js", file(SCRIPT_TEXT, "text/javascript; charset=utf-8"))
         .route("/assets/icon.svg", file(ICON_TEXT, "image/svg+xml"))
-        // Browsers ask for it where a page does not name its icon, or before they have read that it does.
-        .route("/favicon.ico", file(ICON_TEXT, "image/svg+xml"))
+        // Browsers ask for it where a page does not name its icon, or before they have read that it does. Not the file itself:
+        // only what is named by its content may be kept.
+        .route("/favicon.ico", get(|| async { Redirect::temporary(&ICON) }))
 }
