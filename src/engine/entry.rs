@@ -211,8 +211,7 @@ impl Entry {
 
     /// Wall time since which it does not fire; `NEVER` where that is not known.
     pub fn over_since(&self, settings: &Settings) -> Time {
-        let known = settings.close_after > 0 && self.timing.close_at != Time::NEVER;
-        if known { self.timing.close_at + -settings.close_after } else { Time::NEVER }
+        over_since(self.timing.close_at, settings)
     }
 
     pub fn stale_at(&self, settings: &Settings) -> Time {
@@ -220,7 +219,17 @@ impl Entry {
     }
 }
 
+/// What resolves closes `close_after` later.
+fn over_since(close_at: Time, settings: &Settings) -> Time {
+    if settings.close_after > 0 && close_at != Time::NEVER { close_at + -settings.close_after } else { Time::NEVER }
+}
+
 impl Full {
+    /// As [`Entry::over_since`].
+    pub fn over_since(&self, settings: &Settings) -> Time {
+        over_since(self.close_at, settings)
+    }
+
     fn counts(&self) -> Counts {
         let incident = &self.incident;
         Counts {

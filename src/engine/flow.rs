@@ -78,7 +78,7 @@ impl Shard {
 
     /// What it hangs on and what silences it, worked out anew.
     pub(super) fn hush_anew(&self, full: &mut Full, now: Time) {
-        self.link(full, now);
+        self.link_again(full, now);
         full.incident.silenced_by = self.silences.matching(&full.incident, now);
     }
 
@@ -223,7 +223,7 @@ impl Shard {
             id: incident.id,
             service_id: incident.service_id.clone(),
             revision: announced.revision,
-            at: now,
+            at: full.over_since(&self.settings).min(now),
             first_seen_at: incident.first_seen_at,
             severity: announced.severity,
             environment: announced.environment,

@@ -91,6 +91,7 @@ impl Shard {
         let mut began = false;
         if raises {
             let was = full.is_hushed();
+            full.incident.suppressed &= !self.is_root_gone(&full);
             self.hush_anew(&mut full, now);
             began = self.after_mute(&mut full, was, now, now, step);
         } else {

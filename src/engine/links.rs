@@ -42,8 +42,7 @@ impl Shard {
     /// Its root, worked out anew from what is now known of its elders' past.
     fn find_root(&self, full: &mut Full) {
         let link = &full.book.link;
-        let gone = link.root.is_some_and(|root| self.store.find_id(root).is_none());
-        if link.elders.is_empty() || link.released || gone || !full.incident.status.fires() {
+        if link.elders.is_empty() || link.released || self.is_root_gone(full) || !full.incident.status.fires() {
             return;
         }
         // One that was released since then, for its own root is over, takes only whoever opens from then on.
@@ -57,6 +56,11 @@ impl Shard {
             Some(root) => hang(full, root, "duplicate", 1.0, "Exact fingerprint match"),
             None => self.unhang(full),
         }
+    }
+
+    /// Closed, and no more is known of it: not even whether it still matters more than one whose severity has risen.
+    pub(super) fn is_root_gone(&self, full: &Full) -> bool {
+        full.book.link.root.is_some_and(|root| self.store.find_id(root).is_none())
     }
 
     /// The oldest of its elders that is no duplicate itself and was active when it opened (a later one: at its own opening),
@@ -101,9 +105,9 @@ impl Shard {
                     _ => {
                         let since = root.map_or(now, |root| root.over_since(&self.settings).min(now));
                         let at = full.book.link.release_at.unwrap_or(since + grace);
-                        let suppresses = may && full.incident.suppressed;
-                        release_at = suppresses.then_some(at);
-                        suppresses
+                        // Also one that it does not suppress: from then on another may.
+                        release_at = Some(at);
+                        may && full.incident.suppressed
                     }
                 }
             }
@@ -201,24 +205,45 @@ impl Shard {
             return;
         }
         let was = full.is_hushed();
-        if full.book.link.root.is_some() {
-            // Of the duplicates that are left only the newest speaks; the others hang on it.
-            let mut same = self.store.of_identity(&full.incident.service_id, &full.incident.fingerprint);
-            // One that was released a moment ago is none any more.
-            let was = |entry: &Entry| entry.traits.duplicate || entry.full().is_ok_and(|other| other.book.link.released);
-            match same.find(|(_, entry)| entry.status.fires() && was(entry)).map(|(_, entry)| entry.id) {
-                Some(newest) if newest != full.incident.id => {
-                    full.book.link.root = Some(newest);
-                    hang(full, newest, "duplicate", 1.0, "Exact fingerprint match");
-                }
-                // On its own now: as any other it may be what a failure of another service has brought about.
-                _ => full.book.link.root = None,
-            }
-            full.book.link.released = true;
-            full.book.link.release_at = None;
-        }
+        let shown = (full.incident.parent_incident_id, full.incident.suppressed);
+        self.leave_root(full);
         self.link(full, now);
-        self.after_mute(full, was, at, now, step);
+        if shown != (full.incident.parent_incident_id, full.incident.suppressed) {
+            self.after_mute(full, was, at, now, step);
+        }
+    }
+
+    /// As [`Shard::link`], of one that fires again, or matters more: a grace that ran out meanwhile is over now, not at the next
+    /// look at the timers.
+    pub(super) fn link_again(&self, full: &mut Full, now: Time) {
+        self.link(full, now);
+        if full.book.link.release_at.is_some_and(|at| at <= now) {
+            self.leave_root(full);
+            self.link(full, now);
+        }
+    }
+
+    /// Its root is over, and the grace too.
+    fn leave_root(&self, full: &mut Full) {
+        if full.book.link.root.is_none() {
+            return;
+        }
+        // Of the duplicates that are left only the newest speaks; the others hang on it.
+        let mut same = self.store.of_identity(&full.incident.service_id, &full.incident.fingerprint);
+        // One that was released a moment ago is none any more.
+        let was = |entry: &Entry| entry.traits.duplicate || entry.full().is_ok_and(|other| other.book.link.released);
+        let own = full.incident.id;
+        let newest = same.find(|(_, entry)| entry.id == own || (entry.status.fires() && was(entry))).map(|(_, entry)| entry.id);
+        match newest {
+            Some(newest) if newest != own => {
+                full.book.link.root = Some(newest);
+                hang(full, newest, "duplicate", 1.0, "Exact fingerprint match");
+            }
+            // On its own now: as any other it may be what a failure of another service has brought about.
+            _ => full.book.link.root = None,
+        }
+        full.book.link.released = true;
+        full.book.link.release_at = None;
     }
 }
 

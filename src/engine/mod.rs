@@ -97,6 +97,13 @@ pub struct Settings {
     pub default_channels: Vec<Channel>,
 }
 
+impl Settings {
+    /// For so long the parent's fact is kept after it fires no more: whoever hangs on it was released by then.
+    pub fn keep_upstream(&self) -> Millis {
+        self.close_after + self.orphan_grace + HOUR
+    }
+}
+
 impl Default for Settings {
     /// The SPEC's (6), for a cluster of one partition.
     fn default() -> Settings {

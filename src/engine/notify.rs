@@ -93,8 +93,10 @@ impl Shard {
         }
         candidates.retain(|at| only(&self.rules.notifications()[*at], &full.book));
         let mute = self.mute(full);
-        if let Some(mute) = mute {
-            self.owe(full, event, mute);
+        match mute {
+            Some(mute) => self.owe(full, event, mute),
+            // What was owed of it is said with it.
+            None => full.book.owed.retain(|owed| *owed != event),
         }
         let policies = !said.verdicts.is_empty();
         let lie_elsewhere = full.book.asked.len();

@@ -177,7 +177,7 @@ impl Shard {
                 Change::Upstream(fact) => {
                     self.recheck_dependents(&fact);
                     self.sides.insert(Side::Upstream(fact.id));
-                    self.upstreams.put(fact, self.settings.orphan_grace);
+                    self.upstreams.put(fact, self.settings.keep_upstream());
                 }
                 Change::ForgetUpstream { id } => {
                     self.upstreams.remove(id);

@@ -99,7 +99,7 @@ impl Shard {
             }
             (b's', None) => self.silences.remove(&text()?),
             (b'u', Some(value)) => {
-                self.upstreams.put(postcard::from_bytes(value).map_err(damaged)?, self.settings.orphan_grace);
+                self.upstreams.put(postcard::from_bytes(value).map_err(damaged)?, self.settings.keep_upstream());
             }
             (b'u', None) => self.upstreams.remove(id_of(key)?),
             (b'v', Some(value)) => {

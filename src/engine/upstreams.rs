@@ -1,7 +1,7 @@
 //! Incidents of other shards on which ours may hang, as their facts tell (SPEC 4.4). Kept until the incident closes, and a
 //! while longer, so that who hangs on it is released in order.
 
-use crate::model::time::{HOUR, MINUTE, Millis};
+use crate::model::time::{MINUTE, Millis};
 use crate::model::{Environment, IncidentId, Severity, Status, Time, Upstream};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -57,9 +57,10 @@ impl Upstreams {
         self.get(fact.id).is_none_or(|held| held.revision < fact.revision)
     }
 
-    pub fn put(&mut self, fact: Upstream, grace: Millis) {
+    /// `keep`: for so long one that is closed is known, counted from when it fired no more.
+    pub fn put(&mut self, fact: Upstream, keep: Millis) {
         self.remove(fact.id);
-        let ends_at = (fact.status == Status::Closed).then(|| end(&fact, grace));
+        let ends_at = (fact.status == Status::Closed).then(|| fact.at + keep);
         self.ends.extend(ends_at.map(|at| (at, fact.id)));
         let (id, first_seen_at) = (fact.id, fact.first_seen_at);
         let service = match self.by_service.get_key_value(fact.service_id.as_str()) {
@@ -127,11 +128,6 @@ impl Known {
             *count = count.saturating_add_signed(by);
         }
     }
-}
-
-/// Whoever hangs on it was released by then.
-fn end(fact: &Upstream, grace: Millis) -> Time {
-    fact.at + (grace + HOUR)
 }
 
 /// Was an incident with that past (`Book::active`) triggered, acknowledged or investigating at `at` (event time)?

@@ -57,7 +57,10 @@ impl Rest<'_> {
         assert!(parent.environment == child.environment, "{}", says("is of another environment"));
         assert!(!mutes(parent), "{}", says("is muted"));
         // One that is suppressed is its own parent's affair.
-        let waits = self.now < self.story.opened(parent.id) + (self.opens_within + self.skew);
+        // An opening may have been interrupted for as long as nobody had its shard.
+        let tries = parent.timeline.iter().filter(|entry| entry.event == TimelineEvent::AutoRemediation);
+        let opened = tries.map(|entry| entry.timestamp).fold(self.story.opened(parent.id), Time::max);
+        let waits = self.now < opened + (self.opens_within + self.skew);
         let known = parent.suppressed || !parent.status.fires() || self.story.told(parent.id);
         assert!(known || waits, "{}", says("nobody was told of"));
         let (own, others) = (child.service_id.as_str(), parent.service_id.as_str());
@@ -79,7 +82,10 @@ impl Rest<'_> {
         let parent = child.parent_incident_id.and_then(|id| self.story.last.get(&id));
         let says = |better: &Incident| format!("at {}: passed over:\n  {}\n  {}", self.now, brief(better), brief(child));
         if kind(child) == "duplicate" {
-            let root = parent.filter(|root| root.status.fires() && self.certainly_may(root, child));
+            // Once released, for its root was over, it is on its own, should the root come back.
+            let had = |incident: &Incident, what| incident.timeline.iter().any(|entry| entry.event == what);
+            let is_released = |root| had(root, TimelineEvent::Resolved) && had(child, TimelineEvent::Unsuppressed);
+            let root = parent.filter(|root| root.status.fires() && self.certainly_may(root, child) && !is_released(root));
             return assert!(child.suppressed || root.is_none(), "{}", root.map_or(String::new(), |root| says(root)));
         }
         // One that is over stays its parent, and suppresses it only for the grace.
@@ -98,7 +104,7 @@ impl Rest<'_> {
             && !mutes(parent)
             && !parent.timeline.iter().any(|entry| entry.event == TimelineEvent::Flapping)
             && !self.story.untraceable
-            && (parent.suppressed || self.story.told(parent.id))
+            && (parent.suppressed || self.story.surely_told(parent.id))
     }
 }
 

@@ -11,10 +11,12 @@ pub struct Story {
     /// Lines of `out` read so far.
     read: usize,
     pub last: BTreeMap<IncidentId, Arc<Incident>>,
-    /// The place in `out` at which its last epoch began, and when that was.
-    opened: BTreeMap<IncidentId, (usize, Time)>,
+    /// The place in `out` at which its last epoch began, in which version, and when that was.
+    opened: BTreeMap<IncidentId, (usize, u64, Time)>,
     /// The place of the last action about it.
     told: BTreeMap<IncidentId, usize>,
+    /// The newest version of it that an action showed.
+    shown: BTreeMap<IncidentId, u64>,
     /// Since when it fires no more.
     over: BTreeMap<IncidentId, Time>,
     /// Who is past a digest's limit is only counted: told of, without a name.
@@ -30,6 +32,10 @@ impl Story {
                 Said::Output(Output::Incident(incident)) => self.published(incident, place, line.now),
                 Said::Output(Output::Action(action)) => {
                     self.told.extend(about(action).into_iter().map(|id| (id, place)));
+                    if matches!(action.kind, ActionKind::Notification { .. } | ActionKind::Escalation { .. }) {
+                        let shown = self.shown.entry(action.incident.id).or_default();
+                        *shown = action.incident.version.max(*shown);
+                    }
                     self.untraceable |= matches!(&action.kind, ActionKind::Digest { more: 1.., .. });
                 }
                 _ => {}
@@ -43,7 +49,7 @@ impl Story {
             assert!(before.version < incident.version, "the version of {} does not rise", incident.id);
         }
         if openings(incident) > before.map_or(0, |before| openings(&before)) {
-            self.opened.insert(incident.id, (place, now));
+            self.opened.insert(incident.id, (place, incident.version, now));
         }
         if incident.status.fires() {
             self.over.remove(&incident.id);
@@ -55,7 +61,13 @@ impl Story {
     /// Was anybody told of it since its last epoch began?
     pub fn told(&self, id: IncidentId) -> bool {
         let told = self.told.get(&id);
-        self.untraceable || told.is_some_and(|told| self.opened.get(&id).is_some_and(|(opened, _)| told > opened))
+        self.untraceable || told.is_some_and(|told| self.opened.get(&id).is_some_and(|(opened, ..)| told > opened))
+    }
+
+    /// Was somebody told of it as it is since its last epoch began? What a desk had kept from before that does not count.
+    pub fn surely_told(&self, id: IncidentId) -> bool {
+        let shown = self.shown.get(&id);
+        shown.is_some_and(|shown| self.opened.get(&id).is_some_and(|(_, opened, _)| shown >= opened))
     }
 
     /// Was anybody ever?
@@ -65,7 +77,7 @@ impl Story {
 
     /// When its last epoch began.
     pub fn opened(&self, id: IncidentId) -> Time {
-        self.opened.get(&id).map_or(Time::NEVER, |(_, at)| *at)
+        self.opened.get(&id).map_or(Time::NEVER, |(.., at)| *at)
     }
 
     /// Since when it fires no more; `NEVER`: it does.

@@ -44,6 +44,19 @@ fn of_what_was_resolved_in_the_backlog_only_the_resolution_is_told() {
 }
 
 #[test]
+fn a_severity_that_rises_again_when_the_backlog_has_ended_is_told_once() {
+    let mut world = world(r##"notification(#{ name: "r", on: ["severity_changed"], channels: [slack("#a")] });"##);
+    let id = world.fire("a", "1", Severity::Info);
+    hold(&mut world, id, true);
+    world.fire("a", "1", Severity::Low);
+    hold(&mut world, id, false);
+    // Before the timers were looked at: what is owed is said with this.
+    world.fire("a", "1", Severity::Medium);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), ["r severity_changed 1"]);
+}
+
+#[test]
 fn default_channels_stand_in_when_the_backlog_ends_where_a_desk_said_no_in_it() {
     let mut world = world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });"##);
     let desk = home(b"r", PARTITIONS);

@@ -219,7 +219,7 @@ fn a_closed_parents_fact_is_kept_for_whoever_hangs_on_it_and_then_forgotten() {
     assert!(seen(&world, child).suppressed);
     world.pass(MINUTE);
     assert!(!seen(&world, child).suppressed, "the grace is over");
-    world.pass(2 * HOUR);
+    world.pass(26 * HOUR);
     (0..PARTITIONS).for_each(|partition| world.take(partition, Vec::new()));
     let mut facts = world.logs.iter().flatten().filter(|record| record.key[0] == b'u');
     assert_eq!(facts.next_back().map(|record| record.value.is_some()), Some(false), "it leaves the changelog");
