@@ -97,11 +97,12 @@ impl Bench {
 
     /// As a worker takes a batch: some are begun to be read before the first is dealt with.
     fn take_group(&mut self, values: &[impl AsRef<[u8]>]) {
-        for record in std::mem::take(&mut self.inbox) {
+        let facts = std::mem::take(&mut self.inbox).into_iter().map(|record| {
             let version = record.headers.first().map_or(&[][..], |(_, version)| version);
-            let fact = codec::read_fact(version, record.value.as_deref()).unwrap_or_else(|error| panic!("{error}"));
-            self.shard.process(self.now, Input::Fact(&fact), &mut self.out);
-        }
+            codec::read_fact(version, record.value.as_deref()).unwrap_or_else(|error| panic!("{error}"))
+        });
+        let facts: Vec<Fact> = facts.collect();
+        self.shard.process_facts(self.now, &facts, &mut self.out);
         for values in values.chunks(16) {
             let Bench { shard, codec, now, out, offset, .. } = self;
             let opened: SmallVec<[codec::Opened<'_>; 16]> = values

@@ -5,14 +5,15 @@
 
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::links::is_cascade;
-use crate::engine::parents::Child;
+use crate::engine::parents::{Child, Rank};
 use crate::engine::shard::Shard;
 use crate::engine::upstreams::{Upstreams, WINDOW};
 use crate::model::{IncidentId, Time, Upstream};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
-use std::cmp::Reverse;
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Of incidents that fire, are no duplicates, and whose service depends on another.
 #[derive(Default)]
@@ -25,8 +26,8 @@ pub struct Children {
 }
 
 #[derive(PartialEq)]
-struct Tie {
-    parent: Option<IncidentId>,
+pub struct Tie {
+    pub parent: Option<IncidentId>,
     loose: bool,
     first_seen_at: Time,
 }
@@ -80,6 +81,11 @@ impl Children {
         }
     }
 
+    /// Of one that fires, is no duplicate, and whose service depends on another.
+    pub fn tie(&self, slot: Slot) -> Option<&Tie> {
+        self.ties.get(&slot)
+    }
+
     fn of(&self, parent: IncidentId) -> impl Iterator<Item = Slot> {
         self.by_parent.get(&parent).into_iter().flatten().copied()
     }
@@ -87,10 +93,6 @@ impl Children {
     fn loose(&self, service_id: &str, from: Time, to: Time) -> impl Iterator<Item = Slot> {
         let loose = self.loose.get(service_id).into_iter();
         loose.flat_map(move |seen| seen.range((from, 0)..(to, 0))).map(|(_, slot)| *slot)
-    }
-
-    fn parent(&self, slot: Slot) -> Option<IncidentId> {
-        self.ties.get(&slot)?.parent
     }
 }
 
@@ -105,47 +107,58 @@ fn gains(before: &Upstream, fact: &Upstream) -> bool {
         || !lost
 }
 
+/// Does it matter to those that hang on it already?
+fn matters(before: &Upstream, fact: &Upstream) -> bool {
+    let fires = fact.status.fires();
+    gains(before, fact)
+        || before.muted != fact.muted
+        || before.untold != fact.untold
+        || before.duplicate != fact.duplicate
+        || before.active != fact.active
+        || before.status.fires() != fires
+        || (!fires && before.at != fact.at)
+}
+
 impl Shard {
-    /// Those of ours whose link may be another now that `fact` is known; what was known of it before still is.
+    /// Notes those of ours whose link may be another now that `fact` is known; what was known of it before still is.
     pub(super) fn recheck_dependents(&mut self, fact: &Upstream) {
         let before = self.upstreams.get(fact.id);
-        let mut concerned: Vec<Slot> = self.children.of(fact.id).collect();
-        if before.is_none_or(|before| gains(before, fact)) {
-            let at = fact.first_seen_at;
-            let dependencies = self.rules.dependencies();
-            for service in dependencies.dependents(&fact.service_id) {
-                let in_cycle = dependencies.in_cycle(service, &fact.service_id);
-                let takes = |slot: &Slot| self.store.get(*slot).is_some_and(|entry| self.takes(fact, in_cycle, *slot, entry));
-                // Earlier ones that are suppressed by what came before them have a better parent than one that came later.
-                let later = self.store.around(service, at, at + WINDOW).map(|(slot, _)| slot);
-                let earlier = self.children.loose(service, at + -WINDOW, at);
-                concerned.extend(later.chain(earlier).filter(takes));
+        if before.is_none_or(|before| matters(before, fact)) {
+            self.concerned.extend(self.children.of(fact.id));
+        }
+        if before.is_some_and(|before| !gains(before, fact)) {
+            return;
+        }
+        let at = fact.first_seen_at;
+        let dependencies = Rc::clone(self.rules.dependencies());
+        for service in dependencies.dependents(&fact.service_id) {
+            let in_cycle = dependencies.in_cycle(service, &fact.service_id);
+            // Earlier ones that are suppressed by what came before them have a better parent than one that came later.
+            let loose: SmallVec<[Slot; 16]> = self.children.loose(service, at + -WINDOW, at + (WINDOW + 1)).collect();
+            for slot in loose {
+                let Some(entry) = self.store.get(slot).filter(|_| !self.concerned.contains(&slot)) else { continue };
+                let Some(rank) = self.takes(fact, in_cycle, slot, entry) else { continue };
+                if rank.suppresses && !entry.traits.suppressed {
+                    self.concerned.insert(slot);
+                } else {
+                    self.stale.mark(service, entry.first_seen_at, entry.first_seen_at);
+                }
+            }
+            if self.store.around(service, at, at + WINDOW).next().is_some() {
+                self.stale.mark(service, at, at + WINDOW);
             }
         }
-        // Taken from its end: the oldest first, wherever they lie.
-        concerned.sort_by_cached_key(|slot| Reverse(self.store.get(*slot).map(|entry| (entry.first_seen_at, entry.id))));
-        concerned.dedup();
-        self.recheck.extend(concerned);
     }
 
-    /// Is `fact` a better parent for an incident than the one that it has?
-    fn takes(&self, fact: &Upstream, in_cycle: bool, slot: Slot, entry: &Entry) -> bool {
-        if !entry.status.fires() || entry.traits.duplicate {
-            return false;
-        }
-        let child = Child {
-            id: entry.id,
-            service_id: self.store.name_of(entry),
-            first_seen_at: entry.first_seen_at,
-            severity: entry.severity,
-            environment: entry.traits.environment,
-        };
-        let Some(rank) = child.rank(fact, in_cycle) else { return false };
-        let Some(parent) = self.children.parent(slot) else { return true };
+    /// Its rank, where `fact` is a better parent for an incident than the one that it has.
+    fn takes(&self, fact: &Upstream, in_cycle: bool, slot: Slot, entry: &Entry) -> Option<Rank> {
+        let child = Child::of_entry(entry, self.store.name_of(entry));
+        let rank = child.rank(fact, in_cycle)?;
+        let Some(parent) = self.children.tie(slot)?.parent else { return Some(rank) };
         // One that is forgotten stays its parent.
-        let Some(parent) = self.upstreams.get(parent) else { return false };
+        let parent = self.upstreams.get(parent)?;
         let in_cycle = self.rules.dependencies().in_cycle(child.service_id, &parent.service_id);
-        child.rank(parent, in_cycle).is_none_or(|held| held < rank)
+        child.rank(parent, in_cycle).is_none_or(|held| held < rank).then_some(rank)
     }
 
     /// After a restore, and where a reload has changed the dependencies.
@@ -158,6 +171,10 @@ impl Shard {
         for slot in slots {
             if let Some(full) = self.store.get(slot).and_then(|entry| entry.full().ok()) {
                 self.children.put(slot, &full, &self.upstreams);
+            }
+            let stale = self.store.get(slot).filter(|entry| self.is_stale(slot, entry));
+            if let Some((service_id, at)) = stale.map(|entry| (self.store.name_of(entry), entry.first_seen_at)) {
+                self.stale.mark(service_id, at, at);
             }
         }
     }

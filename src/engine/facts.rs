@@ -3,9 +3,22 @@
 use crate::engine::Outcome;
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
-use crate::model::{Fact, Time};
+use crate::model::{Fact, Output, Time};
 
 impl Shard {
+    /// Takes what other shards have told. Whom several facts concern, as where a service depends on many, is linked anew once.
+    pub fn process_facts(&mut self, now: Time, facts: &[Fact], out: &mut Vec<Output>) {
+        for fact in facts {
+            let mut step = Step::new(out);
+            self.fact(now, fact, &mut step);
+            self.apply(step.changes);
+            if !matches!(fact, Fact::Upstream(_)) {
+                self.follow(now, out);
+            }
+        }
+        self.follow(now, out);
+    }
+
     pub(super) fn fact(&self, now: Time, fact: &Fact, step: &mut Step<'_, '_>) -> Outcome {
         match fact {
             Fact::Upstream(upstream) => {

@@ -236,7 +236,10 @@ impl Shard {
         let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
         homes.sort_unstable();
         homes.dedup();
-        step.outputs.extend(homes.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));
+        // What concerns the own shard is known at once, in the transaction that says it.
+        let (own, others): (Vec<u32>, Vec<u32>) = homes.into_iter().partition(|to| *to == u32::from(self.partition));
+        step.outputs.extend(others.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));
+        step.changes.extend(own.first().map(|_| Change::Upstream(fact)));
         full.book.announced = Some(announced);
     }
 

@@ -5,6 +5,7 @@ use crate::engine::shard::Shard;
 use crate::engine::step::Step;
 use crate::model::{Output, Severity, Time};
 use crate::rules::Dependencies;
+use std::cmp::Reverse;
 use std::rc::Rc;
 
 /// What of a root concerns its duplicates, and of a duplicate those that would be its own.
@@ -44,12 +45,23 @@ impl Shard {
         self.recheck.extend(same.filter(|(other, entry)| *other != slot && entry.status.fires()).map(|(slot, _)| slot));
     }
 
-    /// Does what follows for others from what was applied.
+    /// Does what follows for others from what was applied: whom facts concern last, each once, however many facts there were.
     pub(super) fn follow(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some(slot) = self.recheck.pop() {
-            let mut step = Step::new(out);
-            self.relink(now, slot, &mut step);
-            self.apply(step.changes);
+        loop {
+            while let Some(slot) = self.recheck.pop() {
+                let mut step = Step::new(out);
+                self.relink(now, slot, &mut step);
+                self.apply(step.changes);
+            }
+            self.look_at_stale(now);
+            if self.concerned.is_empty() {
+                return;
+            }
+            let age = |slot: Slot| (self.store.get(slot).map(|entry| (entry.first_seen_at, entry.id)), slot);
+            let mut concerned: Vec<_> = self.concerned.drain().map(age).collect();
+            // Taken from its end: the oldest first.
+            concerned.sort_unstable_by_key(|concerned| Reverse(*concerned));
+            self.recheck.extend(concerned.into_iter().map(|(_, slot)| slot));
         }
     }
 

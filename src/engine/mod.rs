@@ -54,6 +54,7 @@ mod sides;
 mod silence_index;
 mod silences;
 mod sources;
+mod stale;
 mod step;
 mod store;
 #[cfg(test)]

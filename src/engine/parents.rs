@@ -51,6 +51,16 @@ impl Child<'_> {
         }
     }
 
+    pub fn of_entry<'s>(entry: &Entry, service_id: &'s str) -> Child<'s> {
+        Child {
+            id: entry.id,
+            service_id,
+            first_seen_at: entry.first_seen_at,
+            severity: entry.severity,
+            environment: entry.traits.environment,
+        }
+    }
+
     /// `None`: it is none of its candidates. `in_cycle`: each service depends on the other.
     pub fn rank(&self, fact: &Upstream, in_cycle: bool) -> Option<Rank> {
         let (own, other) = ((self.first_seen_at, self.id), (fact.first_seen_at, fact.id));

@@ -13,6 +13,7 @@ use crate::engine::follow::Standing;
 use crate::engine::ring::CountRing;
 use crate::engine::sides::Side;
 use crate::engine::silences::Silences;
+use crate::engine::stale::Stale;
 use crate::engine::step::{Change, Step};
 use crate::engine::store::Store;
 use crate::engine::timers::Timers;
@@ -20,6 +21,8 @@ use crate::engine::upstreams::Upstreams;
 use crate::engine::{Input, Outcome, Settings};
 use crate::model::{Fingerprint, Output, Severity, Status, Time};
 use crate::rules::RuleSet;
+use hashbrown::HashSet;
+use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -49,8 +52,10 @@ pub struct Shard {
     pub(super) budgets: Budgets,
     /// Of these what the changelog has to hear of at the next commit.
     pub(super) sides: BTreeSet<Side>,
-    /// Incidents whose links others' changes may have changed.
+    /// Incidents whose links others' changes may have changed, and those that facts concern; empty between inputs.
     pub(super) recheck: Vec<Slot>,
+    pub(super) concerned: HashSet<Slot, FxBuildHasher>,
+    pub(super) stale: Stale,
     /// Incidents whose dependencies a reload has changed.
     pub(super) review: Vec<Slot>,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
@@ -83,6 +88,8 @@ impl Shard {
             budgets: Budgets::default(),
             sides: BTreeSet::new(),
             recheck: Vec::new(),
+            concerned: HashSet::default(),
+            stale: Stale::default(),
             review: Vec::new(),
             holding: false,
             logged_rules: None,
@@ -94,6 +101,10 @@ impl Shard {
 
     /// Takes one input at wall time `now`; what it says is appended to `out`.
     pub fn process(&mut self, now: Time, input: Input<'_>, out: &mut Vec<Output>) -> Outcome {
+        if let Input::Fact(fact) = input {
+            self.process_facts(now, std::slice::from_ref(fact), out);
+            return Outcome::Done(None);
+        }
         let mut step = Step::new(out);
         let outcome = self.step(now, input, &mut step);
         self.apply(step.changes);
@@ -249,6 +260,7 @@ impl Shard {
         if self.holding {
             return;
         }
+        self.follow(now, out);
         self.silences_due(now, out);
         self.review_links(now, out);
         let mut due = std::mem::take(&mut self.due);
@@ -321,6 +333,7 @@ impl Shard {
             return Time(i64::MIN);
         }
         let others = [
+            self.stale.next(),
             self.closed.next().map(|(forget_at, _)| forget_at),
             self.silences.next().map(|(at, _)| at),
             self.upstreams.next_end().map(|(at, _)| at),

@@ -47,6 +47,9 @@ impl Lane {
         position.next = record.offset() + 1;
         position.caught_up |= position.next >= position.end;
         self.touch(moment.at);
+        if INPUTS[topic] != Topic::Inbox {
+            self.take_facts(moment);
+        }
         match (INPUTS[topic], opened) {
             (_, Some(opened)) => self.alerts(moment, record, opened),
             (Topic::Alerts, None) => {
@@ -63,22 +66,26 @@ impl Lane {
         }
     }
 
+    /// What other shards have told, all of it at once.
+    fn take_facts(&mut self, moment: &Moment<'_>) {
+        if let Some(shard) = self.shard.as_mut().filter(|_| !self.facts.is_empty()) {
+            shard.process_facts(moment.now, &self.facts, &mut self.said);
+            self.facts.clear();
+            self.hear(moment, None);
+        }
+    }
+
     /// Facts of other shards, and what came to a wrong one.
     fn inbox(&mut self, moment: &Moment<'_>, record: &Record<'_>, origin: Origin) {
         if let Some((_, version)) = record.headers().find(|(name, _)| *name == FACT) {
             let read = codec::read_fact(version.unwrap_or_default(), record.value());
             return match (read, &mut self.shard) {
-                (Ok(fact), Some(shard)) => {
-                    let outcome = shard.process(moment.now, Input::Fact(&fact), &mut self.said);
-                    self.hear(moment, None);
-                    if let Outcome::Refused(refusal) = outcome {
-                        self.bury(moment, record, origin, "inbox", &refusal.reason, record.value());
-                    }
-                }
+                (Ok(fact), Some(_)) => self.facts.push(fact),
                 (Ok(_), None) => self.bury(moment, record, origin, "inbox", "this partition belongs to no shard", record.value()),
                 (Err(reason), _) => self.bury(moment, record, origin, "inbox", &reason, record.value()),
             };
         }
+        self.take_facts(moment);
         match forward::read(record.headers()) {
             Ok(Forwarded { origin, time, kind: Kind::Alert(form) }) => {
                 let alert = AlertRecord { origin, time, value: record.value(), form: Some(form) };
@@ -187,6 +194,7 @@ impl Lane {
 
     /// Runs the timers that are due.
     pub fn tick(&mut self, moment: &Moment<'_>) {
+        self.take_facts(moment);
         let Some(shard) = self.shard.as_mut().filter(|shard| shard.next_due() <= moment.now) else { return };
         Shard::tick(shard, moment.now, &mut self.said);
         self.touch(moment.at);

@@ -4,7 +4,7 @@
 use crate::codec::OutRecord;
 use crate::engine::{Shard, StateRecord};
 use crate::kafka::Slot;
-use crate::model::{Output, Time, Topic};
+use crate::model::{Fact, Output, Time, Topic};
 use crate::worker::INPUTS;
 use crate::worker::catch_up::CatchUp;
 use crate::worker::report::Committed;
@@ -37,6 +37,8 @@ pub struct Lane {
     pub catch_up: Option<Box<CatchUp>>,
     /// By place in [`INPUTS`].
     pub positions: [Option<Position>; INPUTS.len()],
+    /// What other shards have told since the last record of another kind: taken together, before any other and before a commit.
+    pub facts: Vec<Fact>,
     pub buffer: Vec<OutRecord>,
     /// Of the buffer: keys, values and headers.
     pub bytes: usize,
@@ -60,6 +62,7 @@ impl Lane {
             pending: true,
             catch_up: None,
             positions: [None; INPUTS.len()],
+            facts: Vec::new(),
             buffer: Vec::new(),
             bytes: 0,
             counts: Committed::default(),
@@ -87,6 +90,7 @@ impl Lane {
         self.shard = None;
         self.pending = true;
         self.catch_up = None;
+        self.facts.clear();
         self.buffer.clear();
         self.settle();
     }
@@ -110,6 +114,7 @@ impl Lane {
 
     /// The changelog of what is to be committed, behind `records`.
     pub fn changelog(&mut self, records: &mut Vec<OutRecord>) {
+        debug_assert!(self.facts.is_empty(), "every batch ends with a look at the timers, which takes them first");
         let partition = self.home;
         if let Some(shard) = &mut self.shard {
             shard.changelog(&mut |StateRecord { key, value }| {

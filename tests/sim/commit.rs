@@ -15,7 +15,9 @@ impl World {
         let mut lanes = Vec::new();
         let mut lines = 0;
         for &partition in partitions {
+            let now = self.clock(member);
             let Some(lane) = self.members[member].lanes.get_mut(&partition) else { continue };
+            lane.take_facts(now);
             for line in std::mem::take(&mut lane.lines) {
                 let Some(rest) = left.checked_sub(1) else { break };
                 left = rest;

@@ -76,6 +76,7 @@ impl Canonical {
                         assert!(world.take(member, *partition, *topic), "what was there is there again");
                     }
                 }
+                world.take_facts(member, *partition);
                 if world.next_due(member, *partition) <= world.clock(member) {
                     world.tick(member, *partition);
                 }

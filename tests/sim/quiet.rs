@@ -16,6 +16,8 @@ const GRACE: Millis = 6 * MINUTE;
 struct Rest<'w> {
     story: &'w Story,
     now: Time,
+    /// When anything was read, or said, last: a shard that nobody had hears late.
+    worked_at: Time,
     /// By so much the clocks of those that wrote may have been off.
     skew: Millis,
     /// Longer than an opening takes: from then on an incident of which nobody was told will not be told of by it.
@@ -28,6 +30,7 @@ pub fn check(world: &mut World) {
     let rest = Rest {
         story: &world.story,
         now: world.now,
+        worked_at: world.worked_at,
         skew: if world.skews { 2 * HOUR } else { 0 },
         opens_within: match world.set {
             // The hold.
@@ -57,9 +60,9 @@ impl Rest<'_> {
         assert!(parent.environment == child.environment, "{}", says("is of another environment"));
         assert!(!mutes(parent), "{}", says("is muted"));
         // One that is suppressed is its own parent's affair.
-        // An opening may have been interrupted for as long as nobody had its shard.
+        // An opening may have been interrupted for as long as nobody had its shard, or its desk's.
         let tries = parent.timeline.iter().filter(|entry| entry.event == TimelineEvent::AutoRemediation);
-        let opened = tries.map(|entry| entry.timestamp).fold(self.story.opened(parent.id), Time::max);
+        let opened = tries.map(|entry| entry.timestamp).fold(self.story.opened(parent.id).max(self.worked_at), Time::max);
         let waits = self.now < opened + (self.opens_within + self.skew);
         let known = parent.suppressed || !parent.status.fires() || self.story.told(parent.id);
         assert!(known || waits, "{}", says("nobody was told of"));
@@ -82,18 +85,21 @@ impl Rest<'_> {
         let parent = child.parent_incident_id.and_then(|id| self.story.last.get(&id));
         let says = |better: &Incident| format!("at {}: passed over:\n  {}\n  {}", self.now, brief(better), brief(child));
         if kind(child) == "duplicate" {
-            // Once released, for its root was over, it is on its own, should the root come back.
+            // Once its root was over, and the grace too, it is on its own, should the root come back.
             let had = |incident: &Incident, what| incident.timeline.iter().any(|entry| entry.event == what);
-            let is_released = |root| had(root, TimelineEvent::Resolved) && had(child, TimelineEvent::Unsuppressed);
-            let root = parent.filter(|root| root.status.fires() && self.certainly_may(root, child) && !is_released(root));
-            return assert!(child.suppressed || root.is_none(), "{}", root.map_or(String::new(), |root| says(root)));
+            let leaves = had(child, TimelineEvent::Unsuppressed) || had(child, TimelineEvent::Reopened);
+            let certain = |root: &&Incident| root.status.fires() && !(leaves && had(root, TimelineEvent::Resolved));
+            let root = parent.map(AsRef::as_ref).filter(certain).filter(|root| self.certainly_may(root, child));
+            return assert!(child.suppressed || root.is_none(), "{}", root.map_or(String::new(), says));
         }
         // One that is over stays its parent, and suppresses it only for the grace.
         let held = parent.filter(|parent| child.suppressed || (!parent.status.fires() && is_no_less(parent, child)));
         for better in self.story.last.values() {
             if is_certainly_candidate(better, child) && self.certainly_may(better, child) {
                 let Some(held) = held else { panic!("{}", says(better)) };
-                assert!(place(held, child) >= place(better, child), "{}\n  for {}", says(better), brief(held));
+                // A better parent that changes nothing of who is told becomes it within a second.
+                let waits = self.now < self.worked_at + (SECOND + self.skew);
+                assert!(waits || place(held, child) >= place(better, child), "{}\n  for {}", says(better), brief(held));
             }
         }
     }

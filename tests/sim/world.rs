@@ -11,7 +11,7 @@ use incidentd::codec::{self, FACT, OutRecord};
 use incidentd::engine::{Input, Outcome, Settings, Shard, StateRecord};
 use incidentd::model::home::home;
 use incidentd::model::time::HOUR;
-use incidentd::model::{Alert, AlertBody, AlertOutcome, AlertStatus, Channel, CurrentValue, Metadata, Output, Time};
+use incidentd::model::{Alert, AlertBody, AlertOutcome, AlertStatus, Channel, CurrentValue, Fact, Metadata, Output, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,9 +66,22 @@ pub struct Partition {
 pub struct Lane {
     pub shard: Shard,
     pub positions: [usize; TOPICS],
+    /// What other shards have told and was read since something else was: taken together.
+    pub facts: Vec<Fact>,
     pub lines: Vec<Line>,
     pub generation: u64,
     pub touched: bool,
+}
+
+impl Lane {
+    pub fn take_facts(&mut self, now: Time) {
+        if self.facts.is_empty() {
+            return;
+        }
+        let mut out = Vec::new();
+        self.shard.process_facts(now, &std::mem::take(&mut self.facts), &mut out);
+        self.lines.extend(out.into_iter().map(|output| Line { now, said: Said::Output(output) }));
+    }
 }
 
 /// A transaction under way.
@@ -101,6 +114,8 @@ pub struct World {
     pub members: Vec<Member>,
     pub owner: Vec<usize>,
     pub now: Time,
+    /// When anything was read, or said, last.
+    pub worked_at: Time,
     pub set: Set,
     pub inputs: usize,
     /// Clocks of members may be off.
@@ -134,6 +149,7 @@ impl World {
             members: (0..members).map(|_| Member::default()).collect(),
             owner: (0..count).map(|partition| partition % members).collect(),
             now,
+            worked_at: now,
             set,
             inputs: 0,
             skews: false,
@@ -179,7 +195,7 @@ impl World {
         let set = *self.members[member].set.get_or_insert(self.set);
         let shard = self.restored(partition, set);
         let (positions, generation) = (self.partitions[at].positions, self.partitions[at].generation);
-        let lane = Lane { shard, positions, lines: Vec::new(), generation, touched: false };
+        let lane = Lane { shard, positions, facts: Vec::new(), lines: Vec::new(), generation, touched: false };
         self.members[member].lanes.insert(partition, lane);
         true
     }
@@ -196,7 +212,9 @@ impl World {
         let Some((offset, entry)) = log.next(lane.positions[topic], &self.txns) else { return false };
         lane.positions[topic] = offset + 1;
         lane.touched = true;
+        self.worked_at = self.now;
         if let Entry::Input(record) = entry {
+            lane.take_facts(now);
             let to = record.home(self.settings.partitions);
             if to != partition {
                 lane.lines.push(Line { now, said: Said::Forwarded(to, record.clone()) });
@@ -208,8 +226,8 @@ impl World {
             Entry::Fact(record) => {
                 let version = record.headers.iter().find(|(name, _)| name == FACT).map(|(_, version)| version.as_slice());
                 let fact = codec::read_fact(version.unwrap_or_default(), record.value.as_deref());
-                let fact = fact.expect("a shard reads what another has written");
-                lane.shard.process(now, Input::Fact(&fact), &mut out)
+                lane.facts.push(fact.expect("a shard reads what another has written"));
+                Outcome::Done(None)
             }
             Entry::Input(Record::Event(event)) => lane.shard.process(now, Input::Event(event), &mut out),
             Entry::Input(Record::Command(command, at)) => lane.shard.process(now, Input::Command { command, at: *at }, &mut out),
@@ -221,15 +239,28 @@ impl World {
         true
     }
 
+    /// What other shards have told, before a look at the timers.
+    pub fn take_facts(&mut self, member: usize, partition: u32) {
+        let now = self.clock(member);
+        if let Some(lane) = self.members[member].lanes.get_mut(&partition) {
+            lane.take_facts(now);
+        }
+    }
+
     /// Lets the lane's timers run; true if they had something to say.
     pub fn tick(&mut self, member: usize, partition: u32) -> bool {
         let now = self.clock(member);
         let Some(lane) = self.members[member].lanes.get_mut(&partition) else { return false };
+        let before = lane.lines.len();
+        lane.take_facts(now);
         let mut out = Vec::new();
         lane.shard.tick(now, &mut out);
-        let said = !out.is_empty();
         lane.touched = true;
         lane.lines.extend(out.into_iter().map(|output| Line { now, said: Said::Output(output) }));
+        let said = lane.lines.len() > before;
+        if said {
+            self.worked_at = self.now;
+        }
         said
     }
 

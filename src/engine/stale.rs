@@ -1,0 +1,69 @@
+//! Links that would only name a better parent, and change nothing of who is told: worked out once a second.
+//!
+//! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
+//! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What keeps
+//! somebody quiet, or lets go of him, is never waited for. The second is the clock's, so that a restart changes nothing.
+
+use crate::engine::children::Tie;
+use crate::engine::entry::{Entry, Slot};
+use crate::engine::parents::Child;
+use crate::engine::shard::Shard;
+use crate::engine::upstreams::Upstreams;
+use crate::model::Time;
+use crate::model::time::SECOND;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+/// Of services, which of their incidents are to be looked at, by age. Not kept over a restart, which looks at all.
+#[derive(Default)]
+pub struct Stale {
+    ranges: HashMap<String, (Time, Time), FxBuildHasher>,
+    /// `None`: to be said by whoever knows what time it is.
+    due: Option<Time>,
+}
+
+impl Stale {
+    pub fn mark(&mut self, service_id: &str, from: Time, to: Time) {
+        match self.ranges.get_mut(service_id) {
+            Some(range) => *range = (range.0.min(from), range.1.max(to)),
+            None => _ = self.ranges.insert(service_id.to_owned(), (from, to)),
+        }
+    }
+
+    /// When it is to be looked at; `None`: there is nothing. As early as can be where that was not said yet.
+    pub fn next(&self) -> Option<Time> {
+        (!self.ranges.is_empty()).then(|| self.due.unwrap_or(Time(i64::MIN)))
+    }
+
+    /// What is to be looked at `now`: at the second that comes next after something was marked.
+    fn take(&mut self, now: Time) -> HashMap<String, (Time, Time), FxBuildHasher> {
+        if self.ranges.is_empty() {
+            return HashMap::default();
+        }
+        let due = *self.due.get_or_insert(Time(now.0.div_euclid(SECOND) * SECOND + if now.0 % SECOND == 0 { 0 } else { SECOND }));
+        if now < due {
+            return HashMap::default();
+        }
+        self.due = None;
+        std::mem::take(&mut self.ranges)
+    }
+}
+
+impl Shard {
+    /// Those that would hang on another are concerned, once the second is over.
+    pub(super) fn look_at_stale(&mut self, now: Time) {
+        for (service_id, (from, to)) in self.stale.take(now) {
+            let stale = self.store.around(&service_id, from, to).filter(|(slot, entry)| self.is_stale(*slot, entry));
+            let stale: Vec<Slot> = stale.map(|(slot, _)| slot).collect();
+            self.concerned.extend(stale);
+        }
+    }
+
+    /// Would it hang on another if it were worked out now? One that is forgotten stays its parent.
+    pub(super) fn is_stale(&self, slot: Slot, entry: &Entry) -> bool {
+        let Some(Tie { parent, .. }) = self.children.tie(slot) else { return false };
+        let known = |upstreams: &Upstreams| parent.is_none_or(|parent| upstreams.get(parent).is_some());
+        let child = Child::of_entry(entry, self.store.name_of(entry));
+        known(&self.upstreams) && self.parent_of(&child).map(|found| found.id) != *parent
+    }
+}
