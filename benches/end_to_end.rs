@@ -1,7 +1,7 @@
 //! incidentd against a real Apache Kafka broker on this machine, beside what librdkafka could do at best.
 //!
-//! `cargo bench --bench end_to_end [-- SECTION...]` with sections `throughput`, `rules`, `latency`, `restore`, `reload`, `api`,
-//! `crowd` (all without any). One run starts one broker and compares ratios only, since broker, engine and load share the machine:
+//! `cargo bench --bench end_to_end [-- SECTION...]` with sections `throughput`, `rules`, `loaded`, `latency`, `restore`, `reload`,
+//! `api`, `crowd` (all without any). One run starts one broker and compares ratios only, since broker, engine and load share the machine:
 //!
 //! - *ceiling*: librdkafka's batch consume of the topic with decode and fingerprint, one consumer, nothing else.
 //! - *incidentd*: `incidentd run` as a child process, engine role, exactly once, over the same topic, actions not held
@@ -9,6 +9,7 @@
 //!   and the first tenth of the load is through; runs alternate and the medians count.
 //! - *load*: 1,000 services, 100,000 live fingerprints, 1 % new, alerts of 650 bytes, lz4; every second incident pages.
 //! - *rules*: the same with 10 and with 1,000 notification rules.
+//! - *loaded*: the same with 20 dependencies a service, 50 policies and 100 silences, and without.
 //! - *latency*: from an alert's timestamp, which is when it was produced, to when a read_committed reader has the action.
 //!   Each new incident pages.
 //! - *restore*: a start over that many live incidents: the worker's time for it, and memory by incident over an empty start.
@@ -47,6 +48,8 @@ mod http;
 mod latency;
 #[path = "end_to_end/load.rs"]
 mod load;
+#[path = "end_to_end/loaded.rs"]
+mod loaded;
 #[path = "end_to_end/measure.rs"]
 mod measure;
 #[path = "end_to_end/reload.rs"]
@@ -77,13 +80,16 @@ fn main() {
         bench.workers,
         bench.commit_interval
     );
-    if wants("throughput") || wants("rules") {
+    if wants("throughput") || wants("rules") || wants("loaded") {
         let load = bench.write_load();
         if wants("throughput") {
             throughput(&bench, &load);
         }
         if wants("rules") {
             rules(&bench, &load);
+        }
+        if wants("loaded") {
+            loaded::run(&bench, &load);
         }
     }
     if wants("latency") {

@@ -61,9 +61,15 @@ impl Bench {
 
     /// One run from the load's beginning, with all topics but `alerts` new.
     pub fn run(&self, load: &Load, rules: usize) -> Speed {
+        self.run_with(load, self.settings(rules), &mut |_| {})
+    }
+
+    /// As [`Bench::run`], with settings of its own. `prepare`: what is done before the start.
+    pub fn run_with(&self, load: &Load, settings: Settings, prepare: &mut dyn FnMut(&App)) -> Speed {
         static RUN: AtomicUsize = AtomicUsize::new(0);
         let suffix = format!("-{}", RUN.fetch_add(1, Ordering::Relaxed));
-        let app = App::new("run", Settings { shared: Some((load.prefix.clone(), suffix)), ..self.settings(rules) });
+        let app = App::new("run", Settings { shared: Some((load.prefix.clone(), suffix)), ..settings });
+        prepare(&app);
         let progress = Progress::new(&app.group(), &load.topic);
         let mut process = app.start();
         let begin = reach(&mut process, &progress, load.from);
