@@ -14,40 +14,48 @@ const SLOTS: usize = 1 << SLOT_SHIFT;
 const LEVELS: usize = 8;
 const LAST_TICK: u64 = (1 << (SLOT_SHIFT * LEVELS as u32)) - 1;
 
-/// Items for which a drained slot's memory is kept.
-const KEPT: usize = 1024;
+/// No node: the end of a slot's chain.
+const NOWHERE: u32 = u32::MAX;
 
+/// Nodes below which their memory is kept, however few are in use.
+const KEPT: usize = 4096;
+
+/// A waiting key. All of them lie in one slab, chained by slot, so that moving one to a finer level takes no memory.
 #[derive(Clone, Copy)]
-struct Item {
+struct Node {
     tick: u64,
     key: u32,
+    next: u32,
 }
 
 struct Level {
     /// Bit n: slot n holds something.
     occupied: u64,
-    slots: [Vec<Item>; SLOTS],
+    /// The first node of each.
+    slots: [u32; SLOTS],
 }
 
 /// A hierarchical wheel of `u32` keys.
 pub struct Timers {
     /// The tick up to which everything was handed out.
     current: u64,
-    levels: Box<[Level; LEVELS]>,
+    levels: [Level; LEVELS],
+    nodes: Vec<Node>,
+    /// The first of the nodes that are not in use.
+    free: u32,
     /// Due already when inserted, as the wheel stands; where the clock was set back they may have to wait. The earliest first.
     ready: BinaryHeap<Reverse<(u64, u32)>>,
-    scratch: Vec<Item>,
     len: usize,
 }
 
 impl Default for Timers {
     fn default() -> Timers {
-        let level = || Level { occupied: 0, slots: std::array::from_fn(|_| Vec::new()) };
         Timers {
             current: 0,
-            levels: Box::new(std::array::from_fn(|_| level())),
+            levels: std::array::from_fn(|_| Level { occupied: 0, slots: [NOWHERE; SLOTS] }),
+            nodes: Vec::new(),
+            free: NOWHERE,
             ready: BinaryHeap::new(),
-            scratch: Vec::new(),
             len: 0,
         }
     }
@@ -66,20 +74,35 @@ impl Timers {
     pub fn insert(&mut self, due: Time, key: u32) {
         self.len += 1;
         let tick = (due.0.max(0) as u64).min(LAST_TICK);
-        self.place(Item { tick, key });
+        if tick <= self.current {
+            return self.ready.push(Reverse((tick, key)));
+        }
+        let node = Node { tick, key, next: NOWHERE };
+        let at = match self.nodes.get(self.free as usize) {
+            Some(free) => {
+                let at = self.free;
+                self.free = free.next;
+                self.nodes[at as usize] = node;
+                at
+            }
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() as u32 - 1
+            }
+        };
+        self.link(at);
     }
 
-    fn place(&mut self, item: Item) {
-        if item.tick <= self.current {
-            self.ready.push(Reverse((item.tick, item.key)));
-            return;
-        }
+    /// A node, later than now, into its slot.
+    fn link(&mut self, at: u32) {
+        let tick = self.nodes[at as usize].tick;
         // The highest digit (base 64) in which the tick differs from now names the level.
-        let differs = (item.tick ^ self.current) | (SLOTS as u64 - 1);
+        let differs = (tick ^ self.current) | (SLOTS as u64 - 1);
         let level = ((63 - differs.leading_zeros()) / SLOT_SHIFT) as usize;
-        let slot = (item.tick >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
-        self.levels[level].slots[slot].push(item);
-        self.levels[level].occupied |= 1 << slot;
+        let slot = (tick >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
+        let level = &mut self.levels[level];
+        self.nodes[at as usize].next = std::mem::replace(&mut level.slots[slot], at);
+        level.occupied |= 1 << slot;
     }
 
     /// The earliest occupied slot: its level, number, and the tick at which it begins.
@@ -115,22 +138,43 @@ impl Timers {
         }
         while let Some((level, slot, tick)) = self.next_slot().filter(|(_, _, tick)| *tick <= target) {
             self.current = tick;
-            let mut items = std::mem::replace(&mut self.levels[level].slots[slot], std::mem::take(&mut self.scratch));
-            self.levels[level].occupied &= !(1 << slot);
-            for item in items.drain(..) {
-                if item.tick <= tick {
+            let level = &mut self.levels[level];
+            level.occupied &= !(1 << slot);
+            let mut at = std::mem::replace(&mut level.slots[slot], NOWHERE);
+            while let Some(Node { tick: wanted, key, next }) = self.nodes.get(at as usize).copied() {
+                if wanted <= tick {
                     self.len -= 1;
-                    due.push(item.key);
+                    due.push(key);
+                    self.nodes[at as usize].next = std::mem::replace(&mut self.free, at);
                 } else {
-                    self.place(item);
+                    self.link(at);
                 }
-            }
-            // A slot that once held a burst must not hold its memory for ever.
-            if items.capacity() <= KEPT {
-                self.scratch = items;
+                at = next;
             }
         }
         self.current = self.current.max(target);
+        self.shrink();
+    }
+
+    /// What once held a burst must not hold its memory for ever.
+    fn shrink(&mut self) {
+        let used = self.len - self.ready.len();
+        if self.nodes.len() <= KEPT || used > self.nodes.len() / 4 {
+            return;
+        }
+        let before = std::mem::take(&mut self.nodes);
+        self.nodes.reserve_exact(2 * used);
+        self.free = NOWHERE;
+        for level in &mut self.levels {
+            for first in &mut level.slots {
+                let mut at = std::mem::replace(first, NOWHERE);
+                while let Some(node) = before.get(at as usize) {
+                    self.nodes.push(Node { next: *first, ..*node });
+                    *first = self.nodes.len() as u32 - 1;
+                    at = node.next;
+                }
+            }
+        }
     }
 }
 
@@ -162,6 +206,25 @@ mod tests {
                 prop_assert!(waiting.iter().all(|(due, _)| *due > now), "late");
                 prop_assert_eq!(timers.len(), waiting.len());
             }
+        }
+    }
+
+    /// A burst, and what is left of it when its memory is given back.
+    #[test]
+    fn what_waits_behind_a_burst_is_handed_out_in_its_time() {
+        let mut timers = Timers::default();
+        let start = 1_800_000_000_000;
+        (0..50_000u32).for_each(|key| timers.insert(Time(start + i64::from(key % 100)), key));
+        (50_000..50_010u32).for_each(|key| timers.insert(Time(start + i64::from(key) * 1_000), key));
+        let mut due = Vec::new();
+        timers.expire(Time(start + 100), &mut due);
+        assert_eq!((due.len(), timers.len()), (50_000, 10));
+        assert!(timers.nodes.capacity() < KEPT, "{}", timers.nodes.capacity());
+        for key in 50_000..50_010u32 {
+            due.clear();
+            timers.insert(Time(start + i64::from(key) * 1_000 + 1), 7);
+            timers.expire(Time(start + i64::from(key) * 1_000), &mut due);
+            assert_eq!(due.iter().filter(|due| **due != 7).collect::<Vec<_>>(), [&key]);
         }
     }
 
