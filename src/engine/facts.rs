@@ -9,10 +9,14 @@ impl Shard {
     /// Takes what other shards have told. Whom several facts concern, as where a service depends on many, is linked anew once.
     pub fn process_facts(&mut self, now: Time, facts: &[Fact], out: &mut Vec<Output>) {
         for fact in facts {
+            let is_upstream = matches!(fact, Fact::Upstream(_));
+            if !is_upstream {
+                self.follow(now, out);
+            }
             let mut step = Step::new(out);
             self.fact(now, fact, &mut step);
             self.apply(step.changes);
-            if !matches!(fact, Fact::Upstream(_)) {
+            if !is_upstream {
                 self.follow(now, out);
             }
         }

@@ -1,14 +1,13 @@
 //! From an incident's opening to the people who are told: hold, remediation, escalation, notification, and again in each
 //! epoch (SPEC 4.5); what mutes it, and what is owed when that ends.
 
-use crate::engine::book::{Announced, Book, Stage, rule_key};
-use crate::engine::entry::{Full, Slot};
+use crate::engine::book::{Book, Stage, rule_key};
+use crate::engine::entry::Full;
 use crate::engine::notify::{Occasion, Said};
 use crate::engine::shard::Shard;
-use crate::engine::step::{Change, Step};
-use crate::model::home::home;
+use crate::engine::step::Step;
 use crate::model::time::HOUR;
-use crate::model::{Fact, Incident, Output, RuleEvent, Severity, Status, Time, TimelineEvent, Upstream, Why};
+use crate::model::{Incident, RuleEvent, Severity, Status, Time, TimelineEvent, Why};
 use crate::rules::NotificationRule;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -190,57 +189,6 @@ impl Shard {
         } else {
             full.publish(now, step);
         }
-    }
-
-    /// Into the store at the end of the step; the shards of dependent services hear what they must know.
-    pub(super) fn save(&self, slot: Option<Slot>, mut full: Full, now: Time, step: &mut Step<'_, '_>) {
-        self.announce(&mut full, now, step);
-        step.changes.push(Change::Put { slot, full: Box::new(full) });
-    }
-
-    pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
-        let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
-        let (incident, book) = (&full.incident, &full.book);
-        // A duplicate is nobody's parent, its root is: else a late one, older than its root, could close a circle with it.
-        let duplicate = book.link.root.is_some();
-        if dependents.is_empty() || (duplicate && book.announced.is_none()) {
-            return;
-        }
-        let announced = Announced {
-            revision: book.announced.as_ref().map_or(0, |before| before.revision),
-            severity: incident.severity,
-            environment: incident.environment,
-            status: incident.status,
-            muted: full.muted(),
-            untold: full.untold(),
-            duplicate,
-        };
-        if book.announced.as_ref() == Some(&announced) {
-            return;
-        }
-        let announced = Announced { revision: announced.revision + 1, ..announced };
-        let fact = Upstream {
-            id: incident.id,
-            service_id: incident.service_id.clone(),
-            revision: announced.revision,
-            at: full.over_since(&self.settings).min(now),
-            first_seen_at: incident.first_seen_at,
-            severity: announced.severity,
-            environment: announced.environment,
-            status: announced.status,
-            active: book.active.clone(),
-            muted: announced.muted,
-            untold: announced.untold,
-            duplicate,
-        };
-        let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
-        homes.sort_unstable();
-        homes.dedup();
-        // What concerns the own shard is known at once, in the transaction that says it.
-        let (own, others): (Vec<u32>, Vec<u32>) = homes.into_iter().partition(|to| *to == u32::from(self.partition));
-        step.outputs.extend(others.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));
-        step.changes.extend(own.first().map(|_| Change::Upstream(fact)));
-        full.book.announced = Some(announced);
     }
 
     /// Must somebody hear of it?

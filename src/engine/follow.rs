@@ -2,7 +2,7 @@
 
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::shard::Shard;
-use crate::engine::step::Step;
+use crate::engine::step::{Change, Step};
 use crate::model::{Output, Severity, Time};
 use crate::rules::Dependencies;
 use std::cmp::Reverse;
@@ -87,11 +87,25 @@ impl Shard {
 
     /// Works out anew what hangs on what, after the dependencies have changed.
     pub(super) fn review_links(&mut self, now: Time, out: &mut Vec<Output>) {
-        for slot in std::mem::take(&mut self.review) {
+        let anew = std::mem::take(&mut self.announces_anew);
+        let review = std::mem::take(&mut self.review);
+        for slot in &review {
             let mut step = Step::new(out);
-            self.relink(now, slot, &mut step);
+            self.relink(now, *slot, &mut step);
             self.apply(step.changes);
             self.follow(now, out);
+        }
+        if anew {
+            // Of these nothing would be told any more, not even that they are over.
+            let dependencies = Rc::clone(self.rules.dependencies());
+            let unasked = self.upstreams.of_services(|service| dependencies.dependents(service).is_empty());
+            self.apply(unasked.into_iter().map(|id| Change::ForgetUpstream { id }));
+            for slot in review {
+                let mut step = Step::new(out);
+                self.announce_anew(now, slot, &mut step);
+                self.apply(step.changes);
+                self.follow(now, out);
+            }
         }
     }
 }

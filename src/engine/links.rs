@@ -103,8 +103,9 @@ impl Shard {
                     Some(root) if root.status.fires() => may,
                     // Gone or resolved: released after the grace, by its timer, which sees to it that one of them speaks.
                     _ => {
-                        let since = root.map_or(now, |root| root.over_since(&self.settings).min(now));
-                        let at = full.book.link.release_at.unwrap_or(since + grace);
+                        // Of one that is gone nobody knows since when: long enough, where no grace was begun.
+                        let over = root.map_or(now, |root| root.over_since(&self.settings).min(now) + grace);
+                        let at = full.book.link.release_at.unwrap_or(over);
                         // Also one that it does not suppress: from then on another may.
                         release_at = Some(at);
                         may && full.incident.suppressed
@@ -122,8 +123,8 @@ impl Shard {
                         hang(full, found.id, "cascade", 0.9, "Detected cascading failure from upstream service");
                     }
                     let fires = found.status.fires();
-                    // From its resolution on, not from a closing that comes after it.
-                    let runs_until = full.book.link.release_at.filter(|_| !newly && !fires);
+                    // A fact says since when it fires no more, but where nothing closes by itself a closing is all that is known.
+                    let runs_until = full.book.link.release_at.filter(|_| !newly && !fires && self.settings.close_after == 0);
                     let until = runs_until.unwrap_or(found.at + grace);
                     // A resolution silences nobody who speaks for himself by then.
                     let in_grace = now < until && (newly || full.incident.suppressed);

@@ -14,6 +14,7 @@
 //!
 //! Invariant: no clock, thread, randomness, I/O or logging here; wall time is handed in.
 
+mod announce;
 mod answer;
 mod attempts;
 mod body;

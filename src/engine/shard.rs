@@ -58,6 +58,8 @@ pub struct Shard {
     pub(super) stale: Stale,
     /// Incidents whose dependencies a reload has changed.
     pub(super) review: Vec<Slot>,
+    /// Whoever depends on them now is told of them anew.
+    pub(super) announces_anew: bool,
     /// Far behind: nothing is said, and no timer runs (SPEC 4, catch-up).
     pub(super) holding: bool,
     /// The rule set's hash that the changelog has; `None` before the first commit.
@@ -91,6 +93,7 @@ impl Shard {
             concerned: HashSet::default(),
             stale: Stale::default(),
             review: Vec::new(),
+            announces_anew: false,
             holding: false,
             logged_rules: None,
             due: Vec::new(),
@@ -329,7 +332,7 @@ impl Shard {
         if self.holding {
             return Time::NEVER;
         }
-        if !self.review.is_empty() || self.desks.waits() || self.closed.len() > self.settings.max_closed {
+        if !self.review.is_empty() || self.announces_anew || self.desks.waits() || self.closed.len() > self.settings.max_closed {
             return Time(i64::MIN);
         }
         let others = [
@@ -360,6 +363,7 @@ impl Shard {
         if before != *self.rules.dependencies() {
             self.find_children();
             self.review(&before);
+            self.announces_anew = true;
         }
     }
 

@@ -51,9 +51,9 @@ impl Silences {
     }
 
     pub fn put(&mut self, silence: Silence) {
-        // One that was in force may let go of incidents at once, whenever it begins now.
-        let changed =
-            self.held.get(&silence.id).is_some_and(|held| held.look_at.is_none_or(|at| at != held.ready.silence.starts_at));
+        // One that was in force, or was to be looked at before this came, may let go of incidents at once, whenever it begins now.
+        let waits = |held: &Held, at: Time| at == held.ready.silence.starts_at && at > silence.updated_at;
+        let changed = self.held.get(&silence.id).is_some_and(|held| held.look_at.is_none_or(|at| !waits(held, at)));
         let look_at = if changed { silence.updated_at } else { silence.starts_at.max(silence.updated_at) };
         self.restore(silence, Some(look_at));
     }

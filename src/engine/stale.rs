@@ -1,8 +1,9 @@
 //! Links that would only name a better parent, and change nothing of who is told: worked out once a second.
 //!
 //! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
-//! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What keeps
-//! somebody quiet, or lets go of him, is never waited for. The second is the clock's, so that a restart changes nothing.
+//! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What makes
+//! somebody quiet, and what becomes of the parent that he has, is never waited for. The second is the clock's, so that a restart
+//! changes nothing.
 
 use crate::engine::children::Tie;
 use crate::engine::entry::{Entry, Slot};
@@ -40,7 +41,9 @@ impl Stale {
         if self.ranges.is_empty() {
             return HashMap::default();
         }
-        let due = *self.due.get_or_insert(Time(now.0.div_euclid(SECOND) * SECOND + if now.0 % SECOND == 0 { 0 } else { SECOND }));
+        let next = Time((now.0 + SECOND - 1).div_euclid(SECOND) * SECOND);
+        // Where the clock was set back it is not waited for.
+        let due = *self.due.insert(self.due.unwrap_or(next).min(next));
         if now < due {
             return HashMap::default();
         }

@@ -71,7 +71,7 @@ pub enum Change<'a> {
     },
     /// A silence, new or changed.
     Silence(Silence),
-    /// Every incident was judged by it.
+    /// Whom it concerns was judged by it.
     SilenceJudged {
         id: String,
         now: Time,

@@ -9,6 +9,7 @@ mod people;
 mod reload;
 mod remedies;
 mod ring;
+mod silences;
 mod store;
 mod world;
 

@@ -48,6 +48,14 @@ impl Upstreams {
         self.by_service.get(&place.service)?.seen.get(&(place.first_seen_at, id))
     }
 
+    /// Those of the services that `takes` takes, in an order that does not hang on how they came.
+    pub fn of_services(&self, takes: impl Fn(&str) -> bool) -> Vec<IncidentId> {
+        let known = self.by_service.iter().filter(|(service, _)| takes(service)).map(|(_, known)| known);
+        let mut ids: Vec<IncidentId> = known.flat_map(|known| known.seen.keys().map(|(_, id)| *id)).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub fn of(&self, service_id: &str) -> Option<&Known> {
         self.by_service.get(service_id)
     }

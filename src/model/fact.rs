@@ -40,7 +40,8 @@ pub struct Upstream {
     pub service_id: String,
     /// Rises with each fact of the incident.
     pub revision: u64,
-    /// Wall time at its shard: since when it fires no more; while it fires, when this was said.
+    /// Wall time at its shard: since when it fires no more (where `dedup.close_after` is off, when it was closed, if it was);
+    /// while it fires, when this was said.
     pub at: Time,
     pub first_seen_at: Time,
     pub severity: Severity,

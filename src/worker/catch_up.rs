@@ -128,6 +128,8 @@ impl Lane {
                 "still behind after catch_up.max: from here on people are told of what is true so far"
             );
         }
+        // What the backlog's last facts change is part of it.
+        self.take_facts(moment);
         if let Some(shard) = &mut self.shard {
             shard.hold(false);
         }

@@ -67,7 +67,7 @@ impl Lane {
     }
 
     /// What other shards have told, all of it at once.
-    fn take_facts(&mut self, moment: &Moment<'_>) {
+    pub fn take_facts(&mut self, moment: &Moment<'_>) {
         if let Some(shard) = self.shard.as_mut().filter(|_| !self.facts.is_empty()) {
             shard.process_facts(moment.now, &self.facts, &mut self.said);
             self.facts.clear();

@@ -50,6 +50,7 @@ impl Canonical {
             self.work_off(world);
         }
         world.now = until;
+        quiet::check(world);
     }
 
     fn work_off(&mut self, world: &mut World) {

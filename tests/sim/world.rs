@@ -342,6 +342,7 @@ impl World {
             }
         }
         self.now = until;
+        quiet::check(self);
         self.settles = false;
     }
 

@@ -272,3 +272,41 @@ fn of_several_late_ones_of_one_moment_the_first_by_id_is_the_parent() {
     assert_ne!(first, late.first().copied(), "it must come after another to tell anything");
     assert_eq!(seen(&world, child).parent, first);
 }
+
+const ALONE: &str = "[dependencies]\nb = []\n";
+
+/// While nothing depended on it nobody was told that it is over.
+#[test]
+fn a_parent_that_closed_while_a_reload_had_taken_its_dependents_suppresses_nobody_afterwards() {
+    let mut world = depending();
+    world.restarts = false;
+    let parent = world.fire("a", "1", Severity::Critical);
+    world.reload(&[("a.rhai", RULES), ("dependencies.toml", ALONE)]);
+    world.pass(SECOND);
+    let at = world.now;
+    say(&mut world, parent, IncidentCommand::Close, at);
+    world.reload(&[("a.rhai", RULES), ("dependencies.toml", DEPENDS)]);
+    world.pass(SECOND);
+    let child = world.fire("b", "2", Severity::Low);
+    world.pass(MINUTE);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (None, false), "nobody would ever release it");
+}
+
+#[test]
+fn what_a_reload_makes_depend_on_it_is_told_of_an_incident_that_others_know_already() {
+    let services = ["c", "d", "e", "f", "g"];
+    let home = |service: &str| crate::model::home::home(service.as_bytes(), PARTITIONS);
+    let elsewhere = services.into_iter().find(|service| home(service) != home("b")).expect("not all are at home with `b`");
+    let mut world = depending();
+    world.restarts = false;
+    let parent = world.fire("a", "1", Severity::Critical);
+    world.pass(SECOND);
+    let more = format!("[dependencies]\nb = [\"a\"]\n{elsewhere} = [\"a\"]\n");
+    world.reload(&[("a.rhai", RULES), ("dependencies.toml", &more)]);
+    world.pass(SECOND);
+    let child = world.fire(elsewhere, "2", Severity::Low);
+    world.pass(SECOND);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(parent), true));
+}

@@ -1,0 +1,78 @@
+//! What the homes of the services that depend on an incident's own are told of it (SPEC 4.4).
+
+use crate::engine::book::Announced;
+use crate::engine::entry::{Full, Slot};
+use crate::engine::shard::Shard;
+use crate::engine::step::{Change, Step};
+use crate::model::home::home;
+use crate::model::{Fact, Output, Time, Upstream};
+
+impl Shard {
+    /// Into the store at the end of the step; the shards of dependent services hear what they must know.
+    pub(super) fn save(&self, slot: Option<Slot>, mut full: Full, now: Time, step: &mut Step<'_, '_>) {
+        self.announce(&mut full, now, step);
+        step.changes.push(Change::Put { slot, full: Box::new(full) });
+    }
+
+    /// What has changed of it since they were told last.
+    pub(super) fn announce(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) {
+        let announced = announcement(full);
+        if full.book.announced.as_ref() != Some(&announced) {
+            self.tell_dependents(full, announced, now, step);
+        }
+    }
+
+    /// After a reload other services may depend on its own, which know nothing of it.
+    pub(super) fn announce_anew(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
+        let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
+        let (announced, before) = (announcement(&full), full.book.announced.clone());
+        self.tell_dependents(&mut full, announced, now, step);
+        if full.book.announced != before {
+            step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
+        }
+    }
+
+    fn tell_dependents(&self, full: &mut Full, announced: Announced, now: Time, step: &mut Step<'_, '_>) {
+        let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
+        // A duplicate is nobody's parent, its root is: else a late one, older than its root, could close a circle with it.
+        if dependents.is_empty() || (announced.duplicate && full.book.announced.is_none()) {
+            return;
+        }
+        let announced = Announced { revision: announced.revision + 1, ..announced };
+        let fact = Upstream {
+            id: full.incident.id,
+            service_id: full.incident.service_id.clone(),
+            revision: announced.revision,
+            at: full.over_since(&self.settings).min(now),
+            first_seen_at: full.incident.first_seen_at,
+            severity: announced.severity,
+            environment: announced.environment,
+            status: announced.status,
+            active: full.book.active.clone(),
+            muted: announced.muted,
+            untold: announced.untold,
+            duplicate: announced.duplicate,
+        };
+        let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        // What concerns the own shard is known at once, in the transaction that says it.
+        let (own, others): (Vec<u32>, Vec<u32>) = homes.into_iter().partition(|to| *to == u32::from(self.partition));
+        step.outputs.extend(others.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));
+        step.changes.extend(own.first().map(|_| Change::Upstream(fact)));
+        full.book.announced = Some(announced);
+    }
+}
+
+/// As it is now, by the revision of what was told last.
+fn announcement(full: &Full) -> Announced {
+    Announced {
+        revision: full.book.announced.as_ref().map_or(0, |before| before.revision),
+        severity: full.incident.severity,
+        environment: full.incident.environment,
+        status: full.incident.status,
+        muted: full.muted(),
+        untold: full.untold(),
+        duplicate: full.book.link.root.is_some(),
+    }
+}
