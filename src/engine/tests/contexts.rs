@@ -65,6 +65,19 @@ fn past_the_most_services_the_one_that_was_silent_longest_gives_way() {
 }
 
 #[test]
+fn one_that_was_heard_of_again_stays() {
+    let home = |service: &str| crate::model::home::home(service.as_bytes(), PARTITIONS);
+    let others: Vec<String> = (0..).map(|n| format!("s{n}")).filter(|name| home(name) == home("a")).take(4).collect();
+    let kept = known(&["m"], |world| {
+        for service in ["a"].into_iter().chain(others.iter().map(String::as_str).take(3)).chain(["a", &others[3]]) {
+            read(world, service, "m", 1.0);
+            world.pass(SECOND);
+        }
+    });
+    assert_eq!(kept, BTreeSet::from(["m".to_owned()]));
+}
+
+#[test]
 fn of_two_readings_of_one_moment_the_later_read_counts_and_an_older_one_never() {
     let mut world = world(
         r##"notification(#{ name: "two", when: |incident, context| context.measurement("m") == 2.0, channels: [slack("#a")] });"##,

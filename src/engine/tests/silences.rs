@@ -61,3 +61,17 @@ fn one_that_is_changed_to_match_another_lets_go_of_the_first() {
     world.pass(SECOND);
     assert_eq!(world.sent(), ["r unsuppressed 2"]);
 }
+
+#[test]
+fn it_holds_from_its_beginning_on_and_at_its_end_no_more() {
+    for (after, silenced) in [(-1, false), (0, true), (60_000 - 1, true), (60_000, false)] {
+        let mut world = world(r##"notification(#{ name: "r", channels: [slack("#a")] });"##);
+        let mut silence = silence(START + SECOND, START);
+        silence.ends_at = silence.starts_at + MINUTE;
+        tell(&mut world, &silence);
+        // Before the timers were looked at.
+        world.now = silence.starts_at + after;
+        world.fire("a", "1", Severity::Low);
+        assert_eq!(world.sent().is_empty(), silenced, "{after} ms after it begins");
+    }
+}
