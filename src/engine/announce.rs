@@ -22,11 +22,13 @@ impl Shard {
         }
     }
 
-    /// After a reload other services may depend on its own, which know nothing of it.
-    pub(super) fn announce_anew(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
+    /// Other services may depend on its own now, which know nothing of it. `anew`: also where others were told already.
+    pub(super) fn announce_again(&self, now: Time, slot: Slot, anew: bool, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
         let (announced, before) = (announcement(&full), full.book.announced.clone());
-        self.tell_dependents(&mut full, announced, now, step);
+        if anew || before.as_ref() != Some(&announced) {
+            self.tell_dependents(&mut full, announced, now, step);
+        }
         if full.book.announced != before {
             step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
         }

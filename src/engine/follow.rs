@@ -5,7 +5,6 @@ use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::model::{Output, Severity, Time};
 use crate::rules::Dependencies;
-use std::cmp::Reverse;
 use std::rc::Rc;
 
 /// What of a root concerns its duplicates, and of a duplicate those that would be its own.
@@ -57,20 +56,26 @@ impl Shard {
             if self.concerned.is_empty() {
                 return;
             }
-            let age = |slot: Slot| (self.store.get(slot).map(|entry| (entry.first_seen_at, entry.id)), slot);
-            let mut concerned: Vec<_> = self.concerned.drain().map(age).collect();
-            // Taken from its end: the oldest first.
-            concerned.sort_unstable_by_key(|concerned| Reverse(*concerned));
-            self.recheck.extend(concerned.into_iter().map(|(_, slot)| slot));
+            let concerned = std::mem::take(&mut self.concerned);
+            // Taken from its end.
+            self.recheck.extend(self.oldest_first(concerned).into_iter().rev());
         }
     }
 
-    /// The oldest first, wherever they lie: what is done to many is done in the same order after a restart.
-    pub(super) fn by_age(&self, of: impl Fn(&Entry) -> bool) -> Vec<Slot> {
-        let found = self.store.slots().filter(|(_, entry)| of(entry));
-        let mut found: Vec<_> = found.map(|(slot, entry)| (entry.first_seen_at, entry.id, slot)).collect();
-        found.sort_unstable();
-        found.into_iter().map(|(.., slot)| slot).collect()
+    /// Decides one thing, does it, and what follows for others.
+    pub(super) fn take_step(&mut self, now: Time, out: &mut Vec<Output>, decide: impl FnOnce(&Shard, &mut Step<'_, '_>)) {
+        let mut step = Step::new(out);
+        decide(self, &mut step);
+        self.apply(step.changes);
+        self.follow(now, out);
+    }
+
+    /// Wherever they lie: what is done to many is done in the same order after a restart.
+    pub(super) fn oldest_first(&self, slots: impl IntoIterator<Item = Slot>) -> Vec<Slot> {
+        let age = |slot: Slot| (self.store.get(slot).map(|entry| (entry.first_seen_at, entry.id)), slot);
+        let mut aged: Vec<_> = slots.into_iter().map(age).collect();
+        aged.sort_unstable();
+        aged.into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// Marks every incident whose service has, or had before, a place in the dependencies, and whoever is kept quiet: which
@@ -82,7 +87,8 @@ impl Shard {
             let service = self.store.name_of(entry);
             entry.traits.suppressed || knows(before, service) || knows(&now, service)
         };
-        self.review = self.by_age(concerned);
+        let found = self.store.slots().filter(|(_, entry)| concerned(entry)).map(|(slot, _)| slot);
+        self.review = self.oldest_first(found);
     }
 
     /// Works out anew what hangs on what, after the dependencies have changed.
@@ -90,22 +96,16 @@ impl Shard {
         let anew = std::mem::take(&mut self.announces_anew);
         let review = std::mem::take(&mut self.review);
         for slot in &review {
-            let mut step = Step::new(out);
-            self.relink(now, *slot, &mut step);
-            self.apply(step.changes);
-            self.follow(now, out);
+            self.take_step(now, out, |shard, step| shard.relink(now, *slot, step));
         }
         if anew {
             // Of these nothing would be told any more, not even that they are over.
             let dependencies = Rc::clone(self.rules.dependencies());
             let unasked = self.upstreams.of_services(|service| dependencies.dependents(service).is_empty());
             self.apply(unasked.into_iter().map(|id| Change::ForgetUpstream { id }));
-            for slot in review {
-                let mut step = Step::new(out);
-                self.announce_anew(now, slot, &mut step);
-                self.apply(step.changes);
-                self.follow(now, out);
-            }
+        }
+        for slot in review {
+            self.take_step(now, out, |shard, step| shard.announce_again(now, slot, anew, step));
         }
     }
 }

@@ -189,13 +189,7 @@ impl Shard {
             if shown != (full.incident.parent_incident_id, full.incident.suppressed) {
                 self.after_mute(&mut full, was, now, now, step);
             }
-            return self.save(Some(slot), full, now, step);
-        }
-        // After a reload other services may depend on its own.
-        let announced = full.book.announced.clone();
-        self.announce(&mut full, now, step);
-        if full.book.announced != announced {
-            step.changes.push(Change::Put { slot: Some(slot), full: Box::new(full) });
+            self.save(Some(slot), full, now, step);
         }
     }
 

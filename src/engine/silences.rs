@@ -7,7 +7,7 @@ use crate::engine::shard::Shard;
 use crate::engine::silence_index::{Ready, SilenceIndex};
 use crate::engine::step::{Change, Step};
 use crate::model::home::home;
-use crate::model::{Fact, Incident, IncidentId, Output, Silence, Time};
+use crate::model::{Fact, Incident, Output, Silence, Time};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
@@ -162,7 +162,7 @@ impl Shard {
         let concerned = self.whom_silences_concern(now);
         while let Some((_, id)) = self.silences.next().filter(|(at, _)| *at <= now) {
             let id = id.to_owned();
-            let judging = id.clone();
+            let slots = concerned.get(&id).into_iter().flatten();
             let Some(silence) = self.silences.get(&id) else { break };
             let over = silence.ends_at <= now;
             let at = if over { silence.ends_at } else { silence.starts_at.max(silence.updated_at).min(now) };
@@ -174,11 +174,8 @@ impl Shard {
             } else {
                 self.apply([Change::SilenceJudged { id, now }]);
             }
-            for slot in concerned.get(&judging).into_iter().flatten() {
-                let mut step = Step::new(out);
-                self.judge(at, now, *slot, &mut step);
-                self.apply(step.changes);
-                self.follow(now, out);
+            for slot in slots {
+                self.take_step(now, out, |shard, step| shard.judge(at, now, *slot, step));
             }
         }
     }
@@ -187,7 +184,7 @@ impl Shard {
     /// first. All in one pass: a hundred that begin together are asked of a hundred thousand incidents once.
     fn whom_silences_concern(&self, now: Time) -> HashMap<String, Vec<Slot>, FxBuildHasher> {
         let due = self.silences.due(now);
-        let mut concerned: HashMap<String, Vec<_>, FxBuildHasher> = HashMap::default();
+        let mut concerned: HashMap<String, Vec<Slot>, FxBuildHasher> = HashMap::default();
         for (slot, entry) in self.store.slots().filter(|(_, entry)| entry.status.fires()) {
             let matched = |subject: &Subject<'_>| due.matching(subject).map(|ready| ready.silence.id.clone()).collect();
             let mut ids: SmallVec<[String; 4]> = entry.ask(matched).unwrap_or_default();
@@ -197,14 +194,10 @@ impl Shard {
                 ids.dedup();
             }
             for id in ids {
-                concerned.entry(id).or_default().push((entry.first_seen_at, entry.id, slot));
+                concerned.entry(id).or_default().push(slot);
             }
         }
-        let by_age = |mut found: Vec<(Time, IncidentId, Slot)>| {
-            found.sort_unstable();
-            found.into_iter().map(|(.., slot)| slot).collect()
-        };
-        concerned.into_iter().map(|(id, found)| (id, by_age(found))).collect()
+        concerned.into_iter().map(|(id, slots)| (id, self.oldest_first(slots))).collect()
     }
 
     fn judge(&self, at: Time, now: Time, slot: Slot, step: &mut Step<'_, '_>) {

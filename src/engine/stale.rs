@@ -5,11 +5,9 @@
 //! somebody quiet, and what becomes of the parent that he has, is never waited for. The second is the clock's, so that a restart
 //! changes nothing.
 
-use crate::engine::children::Tie;
 use crate::engine::entry::{Entry, Slot};
 use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
-use crate::engine::upstreams::Upstreams;
 use crate::model::Time;
 use crate::model::time::SECOND;
 use hashbrown::HashMap;
@@ -64,9 +62,11 @@ impl Shard {
 
     /// Would it hang on another if it were worked out now? One that is forgotten stays its parent.
     pub(super) fn is_stale(&self, slot: Slot, entry: &Entry) -> bool {
-        let Some(Tie { parent, .. }) = self.children.tie(slot) else { return false };
-        let known = |upstreams: &Upstreams| parent.is_none_or(|parent| upstreams.get(parent).is_some());
+        let Some(tie) = self.children.tie(slot) else { return false };
+        if tie.parent.is_some_and(|parent| self.upstreams.get(parent).is_none()) {
+            return false;
+        }
         let child = Child::of_entry(entry, self.store.name_of(entry));
-        known(&self.upstreams) && self.parent_of(&child).map(|found| found.id) != *parent
+        self.parent_of(&child).map(|found| found.id) != tie.parent
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! `load` runs every file once: `notification(…)`, `escalation(…)` and `remediation(…)` (declaration; notification, escalation,
 //! remediation; reader, where_clause, level, remedy) note a rule, its static part goes into an index (table, matcher, index),
-//! its closures are tried on sample incidents (samples, dry_run) and kept (closure), and what an
-//! occurrence may concern is noted for reloads (occasion). What more can be found wrong is looked for in lint, shadow, targets, services, schedule_check and listed, and told by diagnostic, span, syntax and advice. Scripts run
-//! in a sandbox that can compute and nothing else (sandbox, meter), see the incident read-only (view), and name channels and
-//! people by constructors (constructors, channel). Who these people are stands in TOML files beside the rules (people,
-//! schedule, dependencies).
+//! its closures are tried on sample incidents (samples, dry_run) and kept (closure), and what an occurrence may concern is
+//! noted for reloads (occasion). What more can be found wrong is looked for in lint, shadow, targets, services, schedule_check
+//! and listed, and told by diagnostic, span, syntax and advice. Scripts run in a sandbox that can compute and nothing else
+//! (sandbox, meter), see the incident read-only (view), and name channels and people by constructors (constructors, channel).
+//! Who these people are stands in TOML files beside the rules (people, schedule, dependencies).
 //!
 //! Invariant: nothing here reads a clock; the kill switch for a script asks the caller's.
 
