@@ -6,11 +6,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
-use incidentd::codec::{self, AlertRecord, Item, OutRecord};
+use incidentd::codec::{self, AlertRecord, FactBatch, Item, OutRecord};
 use incidentd::config::Config;
 use incidentd::engine::{Input, Shard, StateRecord};
 use incidentd::model::time::{DAY, MINUTE};
-use incidentd::model::{Fact, Matcher, Origin, Silence, Time, Topic};
+use incidentd::model::{Fact, Matcher, Origin, Output, Silence, Time, Topic};
 use incidentd::rules::{Limits, RuleSet, RuleSource};
 use incidentd::settings;
 use rand::rngs::StdRng;
@@ -71,7 +71,7 @@ struct Bench {
     offset: i64,
     now: Time,
     said: usize,
-    out: Vec<incidentd::model::Output>,
+    out: Vec<Output>,
     log: Vec<StateRecord>,
     inbox: Vec<OutRecord>,
 }
@@ -97,9 +97,9 @@ impl Bench {
 
     /// As a worker takes a batch: some are begun to be read before the first is dealt with.
     fn take_group(&mut self, values: &[impl AsRef<[u8]>]) {
-        let facts = std::mem::take(&mut self.inbox).into_iter().map(|record| {
+        let facts = std::mem::take(&mut self.inbox).into_iter().flat_map(|record| {
             let version = record.headers.first().map_or(&[][..], |(_, version)| version);
-            codec::read_fact(version, record.value.as_deref()).unwrap_or_else(|error| panic!("{error}"))
+            codec::read_facts(version, record.value.as_deref()).unwrap_or_else(|error| panic!("{error}"))
         });
         let facts: Vec<Fact> = facts.collect();
         self.shard.process_facts(self.now, &facts, &mut self.out);
@@ -131,11 +131,14 @@ impl Bench {
         self.shard.tick(self.now, &mut self.out);
         for record in codec::write_outputs(&self.out, &self.codec) {
             self.said += record.value.as_ref().map_or(0, Vec::len);
-            if record.topic == Topic::Inbox {
-                self.inbox.push(record);
+        }
+        let mut telling = FactBatch::default();
+        for output in self.out.drain(..) {
+            if let Output::Fact { to, fact } = output {
+                self.said += telling.add(&to, &fact, &self.codec);
             }
         }
-        self.out.clear();
+        self.inbox.extend(telling.take());
         let (log, said) = (&mut self.log, &mut self.said);
         self.shard.changelog(&mut |record| {
             *said += record.value.as_ref().map_or(0, Vec::len);

@@ -49,33 +49,39 @@ impl Bench {
         }
     }
 
-    pub fn write_load(&self) -> Load {
+    pub fn write_load(&self, alerts: u64) -> Load {
         let prefix = unique("load");
         let app = App::new("load", Settings { shared: Some((prefix.clone(), "-none".to_owned())), ..self.settings(1) });
         let start = Instant::now();
         let config = Config::load(Some(&app.config_file()), std::iter::empty()).expect("the benchmark's own configuration");
-        let load = Load::write(app.topic("alerts"), prefix, self.alerts, settings::codec(&config));
+        let load = Load::write(app.topic("alerts"), prefix, alerts, settings::codec(&config));
         println!("{} alerts written in {:.1} s", load.alerts, start.elapsed().as_secs_f64());
         load
     }
 
     /// One run from the load's beginning, with all topics but `alerts` new.
     pub fn run(&self, load: &Load, rules: usize) -> Speed {
-        self.run_with(load, self.settings(rules), &mut |_| {})
+        let [begin, end] = self.pass(load, self.settings(rules), &mut |_| {}, [load.from, load.alerts]);
+        begin.until(&end)
     }
 
-    /// As [`Bench::run`], with settings of its own. `prepare`: what is done before the start.
-    pub fn run_with(&self, load: &Load, settings: Settings, prepare: &mut dyn FnMut(&App)) -> Speed {
+    /// As [`Bench::run`], with settings of its own: when it had passed so many alerts. `prepare`: what is done before the start.
+    pub fn pass<const N: usize>(
+        &self,
+        load: &Load,
+        settings: Settings,
+        prepare: &mut dyn FnMut(&App),
+        at: [i64; N],
+    ) -> [Mark; N] {
         static RUN: AtomicUsize = AtomicUsize::new(0);
         let suffix = format!("-{}", RUN.fetch_add(1, Ordering::Relaxed));
         let app = App::new("run", Settings { shared: Some((load.prefix.clone(), suffix)), ..settings });
         prepare(&app);
         let progress = Progress::new(&app.group(), &load.topic);
         let mut process = app.start();
-        let begin = reach(&mut process, &progress, load.from);
-        let end = reach(&mut process, &progress, load.alerts);
+        let marks = at.map(|alerts| reach(&mut process, &progress, alerts));
         process.stop();
-        begin.until(&end)
+        marks
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading: [`read_alerts`] finds out what a record of `alerts` is (`shape`), and hands each alert in it on: a plain one by
 //! `quick` (parsed in place, the hot path) or, in any doubt, by `native`; Alertmanager's by `alertmanager` and `recorder`.
-//! [`read_command`] and [`read_event`] read the two other inputs, [`read_fact`] what shards tell each other.
+//! [`read_command`] and [`read_event`] read the two other inputs, [`read_facts`] what shards tell each other.
 //! Writing: one file a record, and `output` sends each to its topic.
 //!
 //! Invariant: pure. No input makes it panic, recurse without limit or allocate more than a small multiple of the record.
@@ -39,7 +39,7 @@ mod tests;
 pub use command::{COMMANDS, read_command};
 pub use dead_letter::{DeadLetter, dead_letter};
 pub use event::read_event;
-pub use fact::{FACT, read_fact};
+pub use fact::{FACT, FactBatch, read_facts, write_fact};
 pub use incident::{Indexed, read_incident, read_indexed};
 pub use matcher::{matcher_text, read_matchers};
 pub use output::{OutRecord, write_output, write_outputs};

@@ -1,6 +1,6 @@
 //! What a shard says, as records: to which topic, under which key, to which partition (SPEC 2).
 
-use crate::codec::{Settings, action, decision, fact, incident, silence};
+use crate::codec::{Settings, action, decision, incident, silence};
 use crate::model::{Action, Incident, IncidentId, Output, Topic};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct OutRecord {
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
-/// What a shard said, as a record; `None` for what only counts.
+/// What a shard said, as a record; `None` for facts and for what only counts.
 pub fn write_output(output: &Output, settings: &Settings) -> Option<OutRecord> {
     let most = settings.record_max;
     Some(match output {
@@ -25,8 +25,8 @@ pub fn write_output(output: &Output, settings: &Settings) -> Option<OutRecord> {
         Output::Action(action) => written(action, None, settings),
         Output::Silence(silence) => keyed(Topic::Silences, &silence.id, Some(silence::silence(silence))),
         Output::SilenceGone(id) => keyed(Topic::Silences, id, None),
-        Output::Fact { to, fact } => fact::fact(*to, fact, settings),
-        Output::Unrouted(_) | Output::Evaluated { .. } => return None,
+        // Facts share records: `FactBatch`.
+        Output::Fact { .. } | Output::Unrouted(_) | Output::Evaluated { .. } => return None,
     })
 }
 

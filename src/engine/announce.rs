@@ -60,8 +60,10 @@ impl Shard {
         homes.dedup();
         // What concerns the own shard is known at once, in the transaction that says it.
         let (own, others): (Vec<u32>, Vec<u32>) = homes.into_iter().partition(|to| *to == u32::from(self.partition));
-        step.outputs.extend(others.into_iter().map(|to| Output::Fact { to, fact: Fact::Upstream(fact.clone()) }));
-        step.changes.extend(own.first().map(|_| Change::Upstream(fact)));
+        step.changes.extend(own.first().map(|_| Change::Upstream(fact.clone())));
+        if !others.is_empty() {
+            step.outputs.push(Output::Fact { to: others, fact: Fact::Upstream(fact) });
+        }
         full.book.announced = Some(announced);
     }
 }

@@ -51,7 +51,7 @@ impl Shard {
         rules.dedup();
         step.outputs.extend(rules.into_iter().map(|rule| {
             let to = home(rule.as_bytes(), self.settings.partitions);
-            Output::Fact { to, fact: Fact::Withdraw { rule: rule.clone(), incident_id, epoch } }
+            Output::Fact { to: vec![to], fact: Fact::Withdraw { rule: rule.clone(), incident_id, epoch } }
         }));
     }
 

@@ -207,7 +207,6 @@ impl Shard {
     /// After the last changelog record: rebuilds what is derived.
     pub fn restored(&mut self) {
         self.store.restored();
-        self.ring.restored();
         self.schedule_all();
         if self.logged_rules.as_deref() != Some(self.rules.hash()) {
             // Which dependencies were in force before is not known.

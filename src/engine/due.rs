@@ -24,7 +24,13 @@ impl Shard {
         } else if entry.timing.wake_at == due {
             self.wake(&mut full, due, now, step);
         } else {
-            full.publish(now, step);
+            let version = full.incident.version;
+            if self.is_stale(slot, entry) {
+                self.link_anew(&mut full, now, step);
+            }
+            if full.incident.version == version {
+                full.publish(now, step);
+            }
         }
         self.save(Some(slot), full, now, step);
         true

@@ -8,9 +8,12 @@ use crate::engine::body::Body;
 use crate::engine::book::{Book, Stage};
 use crate::engine::services::Service;
 use crate::engine::sources::Sources;
+use crate::engine::timers::Timers;
 use crate::model::{Environment, Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, Topic, number};
+use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::hash::BuildHasher;
 
 /// A place in the shard's slab of entries.
 pub type Slot = u32;
@@ -173,6 +176,16 @@ impl Entry {
         self.body = pack(&full.incident, &full.book);
     }
 
+    /// Its next deadline into the wheel. Where one stands there that is no later, the look at that one puts it in again. Two are
+    /// remembered, so that the many short waits of a publication leave the one long wait behind them where it is.
+    pub fn schedule(&mut self, slot: Slot, settings: &Settings, timers: &mut Timers) {
+        let due = self.due(settings);
+        if due < self.scheduled[0] {
+            self.scheduled = [due, self.scheduled[0]];
+            timers.insert(due, slot);
+        }
+    }
+
     /// Unpacks it; `Err` only if memory or the changelog is damaged.
     pub fn full(&self) -> Result<Full, postcard::Error> {
         let body = self.body.read().ok_or(postcard::Error::DeserializeBadEncoding)?;
@@ -292,7 +305,7 @@ impl Full {
 
 /// Of what similarity compares; two missing values are equal.
 pub fn kin(incident: &Incident) -> [u32; 3] {
-    let hash = |text: &str| text.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = |text: &str| FxBuildHasher.hash_one(text) as u32;
     let label = |name| incident.labels.get(name).map_or(0, hash);
     [hash(&incident.category), label("model_id"), label("metric_type")]
 }

@@ -52,7 +52,6 @@ impl Shard {
                 self.relink(now, slot, &mut step);
                 self.apply(step.changes);
             }
-            self.look_at_stale(now);
             if self.concerned.is_empty() {
                 return;
             }

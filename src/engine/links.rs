@@ -183,14 +183,20 @@ impl Shard {
     /// What others have become may concern this one: its link is worked out anew, and what follows is done.
     pub(super) fn relink(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
-        let was = full.is_hushed();
-        let shown = (full.incident.parent_incident_id, full.incident.suppressed);
-        if self.link(&mut full, now) {
-            if shown != (full.incident.parent_incident_id, full.incident.suppressed) {
-                self.after_mute(&mut full, was, now, now, step);
-            }
+        if self.link_anew(&mut full, now, step) {
             self.save(Some(slot), full, now, step);
         }
+    }
+
+    /// As [`Shard::link`]; where what others see of it has changed, it is published, and told where it was quiet.
+    pub(super) fn link_anew(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) -> bool {
+        let was = full.is_hushed();
+        let shown = (full.incident.parent_incident_id, full.incident.suppressed);
+        let changes = self.link(full, now);
+        if changes && shown != (full.incident.parent_incident_id, full.incident.suppressed) {
+            self.after_mute(full, was, now, now, step);
+        }
+        changes
     }
 
     /// The grace after its parent's resolution is over.

@@ -296,7 +296,7 @@ impl Shard {
             error,
         };
         let to = home(rule.name.as_bytes(), self.settings.partitions);
-        step.outputs.push(Output::Fact { to, fact: Fact::Item(Box::new(item)) });
+        step.outputs.push(Output::Fact { to: vec![to], fact: Fact::Item(Box::new(item)) });
     }
 
     /// Nobody else was reached.

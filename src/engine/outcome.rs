@@ -231,7 +231,7 @@ impl Shard {
 
     fn hand_back(&self, rule: &str, action: &ActionId, service_id: &str, step: &mut Step<'_, '_>) {
         let fact = Fact::BudgetReturn { rule: rule.to_owned(), action: action.clone(), service_id: service_id.to_owned() };
-        step.outputs.push(Output::Fact { to: self.budget_home(rule), fact });
+        step.outputs.push(Output::Fact { to: vec![self.budget_home(rule)], fact });
     }
 
     fn decide_remediation(&self, full: &Full, verdict: Verdict, occasion: Occasion, step: &mut Step<'_, '_>) {

@@ -150,10 +150,6 @@ impl CountRing {
         self.records.push_back(CountRecord { key, sequence: self.sequence, slots: slots.into() });
         Ok(())
     }
-
-    pub fn restored(&mut self) {
-        self.free = (0..self.used).filter(|key| self.records.iter().all(|record| record.key != *key)).collect();
-    }
 }
 
 fn ring_key(key: u16) -> Vec<u8> {

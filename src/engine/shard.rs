@@ -249,13 +249,7 @@ impl Shard {
             self.dirty.push(slot);
         }
         entry.dirty = entry.dirty.max(dirty);
-        let due = entry.due(&self.settings);
-        // Later than what stands in the wheel: the re-check puts it in again. Two are remembered, so that the many short
-        // waits of a publication leave the one long wait behind them where it is.
-        if due < entry.scheduled[0] {
-            entry.scheduled = [due, entry.scheduled[0]];
-            self.timers.insert(due, slot);
-        }
+        entry.schedule(slot, &self.settings, &mut self.timers);
     }
 
     /// Runs every timer that is due at `now`, entities in order of their due times.
@@ -264,6 +258,7 @@ impl Shard {
             return;
         }
         self.follow(now, out);
+        self.look_at_stale(now, out);
         self.silences_due(now, out);
         self.review_links(now, out);
         let mut due = std::mem::take(&mut self.due);
@@ -319,11 +314,8 @@ impl Shard {
     }
 
     fn reschedule(&mut self, slot: Slot) {
-        let Some(entry) = self.store.get_mut(slot) else { return };
-        let due = entry.due(&self.settings);
-        if due < entry.scheduled[0] {
-            entry.scheduled = [due, entry.scheduled[0]];
-            self.timers.insert(due, slot);
+        if let Some(entry) = self.store.get_mut(slot) {
+            entry.schedule(slot, &self.settings, &mut self.timers);
         }
     }
 

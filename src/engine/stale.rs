@@ -1,17 +1,20 @@
-//! Links that would only name a better parent, and change nothing of who is told: worked out once a second.
+//! Links that would only name a better parent, and change nothing of who is told: worked out as counts are published.
 //!
 //! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
 //! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What makes
-//! somebody quiet, and what becomes of the parent that he has, is never waited for. The second is the clock's, so that a restart
-//! changes nothing.
+//! somebody quiet, and what becomes of the parent that he has, is never waited for. The rest is seen to when its counts are
+//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes nothing.
 
 use crate::engine::entry::{Entry, Slot};
 use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
-use crate::model::Time;
-use crate::model::time::SECOND;
+use crate::model::time::{Millis, SECOND};
+use crate::model::{Output, Time};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
+
+/// So many are looked at before the next records are taken: a storm's are tens of thousands.
+const AT_ONCE: usize = 256;
 
 /// Of services, which of their incidents are to be looked at, by age. Not kept over a restart, which looks at all.
 #[derive(Default)]
@@ -19,6 +22,8 @@ pub struct Stale {
     ranges: HashMap<String, (Time, Time), FxBuildHasher>,
     /// `None`: to be said by whoever knows what time it is.
     due: Option<Time>,
+    /// Those whose interval is over, the last first.
+    found: Vec<Slot>,
 }
 
 impl Stale {
@@ -31,15 +36,18 @@ impl Stale {
 
     /// When it is to be looked at; `None`: there is nothing. As early as can be where that was not said yet.
     pub fn next(&self) -> Option<Time> {
+        if !self.found.is_empty() {
+            return Some(Time(i64::MIN));
+        }
         (!self.ranges.is_empty()).then(|| self.due.unwrap_or(Time(i64::MIN)))
     }
 
-    /// What is to be looked at `now`: at the second that comes next after something was marked.
-    fn take(&mut self, now: Time) -> HashMap<String, (Time, Time), FxBuildHasher> {
+    /// What is to be looked at `now`: at the first multiple of `interval` after something was marked.
+    fn take(&mut self, now: Time, interval: Millis) -> HashMap<String, (Time, Time), FxBuildHasher> {
         if self.ranges.is_empty() {
             return HashMap::default();
         }
-        let next = Time((now.0 + SECOND - 1).div_euclid(SECOND) * SECOND);
+        let next = Time((now.0 + interval - 1).div_euclid(interval) * interval);
         // Where the clock was set back it is not waited for.
         let due = *self.due.insert(self.due.unwrap_or(next).min(next));
         if now < due {
@@ -51,12 +59,22 @@ impl Stale {
 }
 
 impl Shard {
-    /// Those that would hang on another are concerned, once the second is over.
-    pub(super) fn look_at_stale(&mut self, now: Time) {
-        for (service_id, (from, to)) in self.stale.take(now) {
-            let stale = self.store.around(&service_id, from, to).filter(|(slot, entry)| self.is_stale(*slot, entry));
-            let stale: Vec<Slot> = stale.map(|(slot, _)| slot).collect();
-            self.concerned.extend(stale);
+    /// Those that would hang on another are linked anew, some of them, once the interval is over.
+    pub(super) fn look_at_stale(&mut self, now: Time, out: &mut Vec<Output>) {
+        // Nobody is to wait for a name for longer than a glance at the screen takes, however seldom counts are published.
+        let interval = self.settings.publish_interval.clamp(SECOND, 10 * SECOND);
+        let ranges = self.stale.take(now, interval);
+        if !ranges.is_empty() {
+            let around = ranges.iter().flat_map(|(service_id, (from, to))| self.store.around(service_id, *from, *to));
+            let found: Vec<Slot> = around.filter(|(slot, entry)| self.is_stale(*slot, entry)).map(|(slot, _)| slot).collect();
+            let waiting = std::mem::take(&mut self.stale.found);
+            self.stale.found = self.oldest_first(found.into_iter().chain(waiting));
+            self.stale.found.dedup();
+            self.stale.found.reverse();
+        }
+        for _ in 0..AT_ONCE {
+            let Some(slot) = self.stale.found.pop() else { return };
+            self.take_step(now, out, |shard, step| shard.relink(now, slot, step));
         }
     }
 

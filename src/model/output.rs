@@ -16,9 +16,9 @@ pub enum Output {
     Silence(Silence),
     /// A tombstone to `silences`.
     SilenceGone(String),
-    /// To the inbox of partition `to`.
+    /// To the inboxes of the partitions `to`.
     Fact {
-        to: u32,
+        to: Vec<u32>,
         fact: Fact,
     },
     /// A critical or high incident that no rule acted for went to `default_channels` (counts in `incidents_unrouted_total`).

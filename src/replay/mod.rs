@@ -20,7 +20,7 @@ pub use line::{Line, parse_duration, parse_moment};
 pub use out::{Produced, Told, What, Writer};
 pub use play::play;
 
-use crate::codec::{self, OutRecord};
+use crate::codec;
 use crate::engine::{self, Shard};
 use crate::model::{AlertOutcome, Origin, Output, Time, Topic, home::home};
 use crate::rules::{Diagnostic, Limits, RuleSet, RuleSource};
@@ -271,8 +271,8 @@ impl Replay {
                 Outgoing::Buried(record) => What::Buried(record),
                 Outgoing::Said(Output::Fact { to, fact }) => {
                     // As bytes: what does not survive the inbox shall not survive it here.
-                    let record = codec::write_output(&Output::Fact { to, fact }, &self.codec);
-                    self.inbox.extend(record.map(|record: OutRecord| (to, Letter::Fact(record))));
+                    let letter = |to: u32| (to, Letter::Fact(codec::write_fact(to, &fact, &self.codec)));
+                    self.inbox.extend(to.into_iter().map(letter));
                     continue;
                 }
                 Outgoing::Said(output) => {

@@ -114,9 +114,11 @@ impl Shards<'_> {
             Letter::Fact(record) => {
                 pending.worked = true;
                 let version = record.headers.iter().find(|(name, _)| name == FACT).map(|(_, version)| version.as_slice());
-                match codec::read_fact(version.unwrap_or_default(), record.value.as_deref()) {
-                    Ok(fact) => {
-                        self.process(now, partition, Input::Fact(&fact), pending);
+                match codec::read_facts(version.unwrap_or_default(), record.value.as_deref()) {
+                    Ok(facts) => {
+                        for fact in &facts {
+                            self.process(now, partition, Input::Fact(fact), pending);
+                        }
                     }
                     Err(reason) => {
                         let origin = Origin { topic: Topic::Inbox, partition, offset: 0, index: 0 };

@@ -143,10 +143,9 @@ impl Session<'_> {
         let (mut records, mut counts, mut causes) = (Vec::new(), Committed::default(), Vec::new());
         for at in &lanes {
             let lane = &mut self.lanes[*at];
-            records.append(&mut lane.buffer);
             causes.append(&mut lane.causes);
             add(&mut counts, std::mem::take(&mut lane.counts));
-            lane.changelog(&mut records);
+            lane.records(&mut records);
             lane.settle();
         }
         let began = Instant::now();

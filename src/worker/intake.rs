@@ -78,9 +78,9 @@ impl Lane {
     /// Facts of other shards, and what came to a wrong one.
     fn inbox(&mut self, moment: &Moment<'_>, record: &Record<'_>, origin: Origin) {
         if let Some((_, version)) = record.headers().find(|(name, _)| *name == FACT) {
-            let read = codec::read_fact(version.unwrap_or_default(), record.value());
+            let read = codec::read_facts(version.unwrap_or_default(), record.value());
             return match (read, &mut self.shard) {
-                (Ok(fact), Some(_)) => self.facts.push(fact),
+                (Ok(facts), Some(_)) => self.facts.extend(facts),
                 (Ok(_), None) => self.bury(moment, record, origin, "inbox", "this partition belongs to no shard", record.value()),
                 (Err(reason), _) => self.bury(moment, record, origin, "inbox", &reason, record.value()),
             };
@@ -174,7 +174,10 @@ impl Lane {
                 }
                 Output::Unrouted(_) => self.counts.unrouted += 1,
                 Output::Evaluated { rule, result } => *self.counts.evaluations.entry((rule, result)).or_default() += 1,
-                Output::Fact { .. } => self.urgent = true,
+                Output::Fact { to, fact } => {
+                    self.bytes += self.telling.add(&to, &fact, &moment.settings.codec);
+                    self.urgent = true;
+                }
                 Output::Incident(_)
                 | Output::IncidentGone(_)
                 | Output::Decision(_)

@@ -1,7 +1,7 @@
 //! A shard with what it has said since its last commit; or, where an input topic is cut otherwise than the shards, one
 //! of its partitions, which a stateless lane forwards.
 
-use crate::codec::OutRecord;
+use crate::codec::{FactBatch, OutRecord};
 use crate::engine::{Shard, StateRecord};
 use crate::kafka::Slot;
 use crate::model::{Fact, Output, Time, Topic};
@@ -40,7 +40,9 @@ pub struct Lane {
     /// What other shards have told since the last record of another kind: taken together, before any other and before a commit.
     pub facts: Vec<Fact>,
     pub buffer: Vec<OutRecord>,
-    /// Of the buffer: keys, values and headers.
+    /// What other shards are to be told, behind the buffer.
+    pub telling: FactBatch,
+    /// Of the buffer and of what is to be told: keys, values and headers.
     pub bytes: usize,
     /// What a commit of the buffer will count.
     pub counts: Committed,
@@ -64,6 +66,7 @@ impl Lane {
             positions: [None; INPUTS.len()],
             facts: Vec::new(),
             buffer: Vec::new(),
+            telling: FactBatch::default(),
             bytes: 0,
             counts: Committed::default(),
             causes: Vec::new(),
@@ -91,7 +94,6 @@ impl Lane {
         self.pending = true;
         self.catch_up = None;
         self.facts.clear();
-        self.buffer.clear();
         self.settle();
     }
 
@@ -112,9 +114,11 @@ impl Lane {
         }
     }
 
-    /// The changelog of what is to be committed, behind `records`.
-    pub fn changelog(&mut self, records: &mut Vec<OutRecord>) {
+    /// All that is to be committed, behind `records`: what was said, what others are told, the changelog.
+    pub fn records(&mut self, records: &mut Vec<OutRecord>) {
         debug_assert!(self.facts.is_empty(), "every batch ends with a look at the timers, which takes them first");
+        records.append(&mut self.buffer);
+        records.extend(self.telling.take());
         let partition = self.home;
         if let Some(shard) = &mut self.shard {
             shard.changelog(&mut |StateRecord { key, value }| {
@@ -126,6 +130,7 @@ impl Lane {
     /// What was buffered is with a transaction, or void: nothing of it is left here.
     pub fn settle(&mut self) {
         self.buffer.clear();
+        self.telling = FactBatch::default();
         self.bytes = 0;
         self.counts = Committed::default();
         self.causes.clear();

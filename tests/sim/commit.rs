@@ -22,10 +22,11 @@ impl World {
                 let Some(rest) = left.checked_sub(1) else { break };
                 left = rest;
                 match &line.said {
-                    Said::Output(output @ Output::Fact { to, .. }) => {
-                        let record = codec::write_output(output, &self.codec).expect("a fact is a record");
-                        assert_eq!(record.partition, Some(*to));
-                        self.partitions[*to as usize].inputs[INBOX].append(txn, Entry::Fact(record));
+                    Said::Output(Output::Fact { to, fact }) => {
+                        for to in to {
+                            let record = codec::write_fact(*to, fact, &self.codec);
+                            self.partitions[*to as usize].inputs[INBOX].append(txn, Entry::Fact(record));
+                        }
                     }
                     Said::Forwarded(to, record) => {
                         self.partitions[*to as usize].inputs[INBOX].append(txn, Entry::Input(record.clone()));

@@ -20,6 +20,7 @@ struct Rest<'w> {
     worked_at: Time,
     /// By so much the clocks of those that wrote may have been off.
     skew: Millis,
+    names_within: Millis,
     /// Longer than an opening takes: from then on an incident of which nobody was told will not be told of by it.
     opens_within: Millis,
 }
@@ -32,6 +33,7 @@ pub fn check(world: &mut World) {
         now: world.now,
         worked_at: world.worked_at,
         skew: if world.skews { 2 * HOUR } else { 0 },
+        names_within: world.settings.publish_interval,
         opens_within: match world.set {
             // The hold.
             Set::Plain | Set::Quiet => 2 * SECOND,
@@ -97,8 +99,8 @@ impl Rest<'_> {
         for better in self.story.last.values() {
             if is_certainly_candidate(better, child) && self.certainly_may(better, child) {
                 let Some(held) = held else { panic!("{}", says(better)) };
-                // A better parent that changes nothing of who is told becomes it within a second.
-                let waits = self.now < self.worked_at + (SECOND + self.skew);
+                // A better parent that changes nothing of who is told becomes it as counts are published.
+                let waits = self.now < self.worked_at + (self.names_within + self.skew);
                 assert!(waits || place(held, child) >= place(better, child), "{}\n  for {}", says(better), brief(held));
             }
         }

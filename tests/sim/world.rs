@@ -225,8 +225,8 @@ impl World {
         let outcome = match entry {
             Entry::Fact(record) => {
                 let version = record.headers.iter().find(|(name, _)| name == FACT).map(|(_, version)| version.as_slice());
-                let fact = codec::read_fact(version.unwrap_or_default(), record.value.as_deref());
-                lane.facts.push(fact.expect("a shard reads what another has written"));
+                let facts = codec::read_facts(version.unwrap_or_default(), record.value.as_deref());
+                lane.facts.extend(facts.expect("a shard reads what another has written"));
                 Outcome::Done(None)
             }
             Entry::Input(Record::Event(event)) => lane.shard.process(now, Input::Event(event), &mut out),

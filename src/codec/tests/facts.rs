@@ -2,12 +2,13 @@
 
 use super::spoken::{channel, incident, object};
 use super::*;
-use crate::codec::{FACT, OutRecord, read_fact, write_output};
+use crate::codec::{FACT, FactBatch, OutRecord, read_facts, write_fact};
 use crate::model::{
-    ActionId, BudgetAnswer, BudgetAsk, DeskAnswer, DeskItem, DeskOutcome, DigestTerms, Fact, Matcher, Output, RuleEvent, Silence,
-    Status, TimelineEvent, Upstream,
+    ActionId, BudgetAnswer, BudgetAsk, DeskAnswer, DeskItem, DeskOutcome, DigestTerms, Fact, Incident, Matcher, RuleEvent,
+    Silence, Status, TimelineEvent, Upstream,
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn action_id() -> ActionId {
@@ -92,34 +93,63 @@ pub fn facts() -> Vec<Fact> {
     ]
 }
 
-fn record(fact: Fact) -> OutRecord {
-    write_output(&Output::Fact { to: 3, fact }, &Settings::default()).expect("a record")
+fn record(fact: &Fact) -> OutRecord {
+    write_fact(3, fact, &Settings::default())
 }
 
 #[test]
 fn every_fact_goes_to_its_inbox_and_is_read_back() {
     for fact in facts() {
-        let record = record(fact.clone());
+        let record = record(&fact);
         assert_eq!((record.topic, record.partition), (Topic::Inbox, Some(3)));
         let [(name, version)] = record.headers.as_slice() else { panic!("{:?}", record.headers) };
         assert_eq!(name, FACT);
-        assert_eq!(read_fact(version, record.value.as_deref()), Ok(fact));
+        assert_eq!(read_facts(version, record.value.as_deref()), Ok(vec![fact]));
     }
 }
 
 #[test]
+fn those_of_one_partition_share_records_as_far_as_they_fit() {
+    let all = facts();
+    let large = (0..40).map(|n| {
+        let mut large = incident();
+        large.note(Time(n), TimelineEvent::Note, Some("ann"), json!({"note": "n".repeat(100_000)}));
+        Fact::Item(Box::new(item(large)))
+    });
+    let mut batch = FactBatch::default();
+    let mut told: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
+    for (n, fact) in (0..).zip(all.iter().cloned().chain(large)) {
+        let to = [n % 3, 7];
+        let added = batch.add(&to, &fact, &Settings::default());
+        assert_eq!(added, 2 * record(&fact).value.expect("a value").len());
+        to.into_iter().for_each(|to| told.entry(to).or_default().push(fact.clone()));
+    }
+    let mut read: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
+    let records: Vec<OutRecord> = batch.take().collect();
+    assert!((11..=20).contains(&records.len()), "8 MB in {} records of 0.9 MB", records.len());
+    for record in records {
+        let value = record.value.expect("a value");
+        assert!(value.len() <= 900 << 10, "{}", value.len());
+        let facts = read_facts(&record.headers[0].1, Some(&value)).expect("facts");
+        read.entry(record.partition.expect("a partition")).or_default().extend(facts);
+    }
+    assert_eq!(read, told, "all of them, in their order");
+    assert_eq!(batch.take().count(), 0, "once");
+}
+
+#[test]
 fn a_fact_that_is_none_is_refused() {
-    let good = record(facts().remove(0)).value.expect("a value");
+    let good = record(&facts()[0]).value.expect("a value");
     let longer: Vec<u8> = good.iter().copied().chain([0]).collect();
     for (version, value, reason) in [
-        (&b"2"[..], Some(good.as_slice()), "header `__incidentd.fact`: a newer version wrote this"),
-        (b"1", None, "a fact has a value"),
-        (b"1", Some(b""), "not a fact: "),
-        (b"1", Some(b"\xff\xff\xff\xff"), "not a fact: "),
-        (b"1", Some(&good[..good.len() - 1]), "not a fact: "),
-        (b"1", Some(&longer), "not a fact: bytes are left over"),
+        (&b"3"[..], Some(good.as_slice()), "header `__incidentd.fact`: a newer version wrote this"),
+        (b"2", None, "facts have a value"),
+        (b"2", Some(b""), "not a fact (number 1): "),
+        (b"2", Some(b"\xff\xff\xff\xff"), "not a fact (number 1): "),
+        (b"1", Some(&good[..good.len() - 1]), "not a fact (number 1): "),
+        (b"2", Some(&longer), "not a fact (number 2): "),
     ] {
-        let error = read_fact(version, value).expect_err(reason);
+        let error = read_facts(version, value).expect_err(reason);
         assert!(error.starts_with(reason), "{error}");
     }
 }
@@ -131,10 +161,10 @@ fn a_snapshot_that_is_too_large_travels_without_what_is_large() {
         large.note(Time(n), TimelineEvent::Note, Some("ann"), json!({"note": "n".repeat(60_000)}));
     }
     let sent = |incident: &crate::model::Incident| {
-        let value = record(Fact::Item(Box::new(item(incident.clone())))).value.expect("a value");
+        let value = record(&Fact::Item(Box::new(item(incident.clone())))).value.expect("a value");
         assert!(value.len() <= 900 << 10, "{}", value.len());
-        match read_fact(b"1", Some(&value)) {
-            Ok(Fact::Item(item)) => Arc::unwrap_or_clone(item.incident),
+        match read_facts(b"2", Some(&value)).as_deref() {
+            Ok([Fact::Item(item)]) => Incident::clone(&item.incident),
             other => panic!("{other:?}"),
         }
     };

@@ -1,7 +1,7 @@
 //! Whatever bytes come as a command, an event or a fact: no panic, and the schema takes what the decoder takes.
 
 use super::*;
-use crate::codec::{COMMANDS, FACT, read_command, read_event, read_fact};
+use crate::codec::{COMMANDS, FACT, read_command, read_event, read_facts, write_fact};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -115,7 +115,7 @@ fn take(bytes: &[u8]) -> Result<(), TestCaseError> {
     let errors = [
         read_command(Some(bytes), Time(0), &settings).err(),
         read_event(Some(bytes), Time(0), &settings).err(),
-        read_fact(b"1", Some(bytes)).err(),
+        read_facts(b"2", Some(bytes)).err(),
     ];
     for error in errors.into_iter().flatten() {
         prop_assert!(!error.is_empty() && !error.contains('\n') && error.chars().count() < 1_000, "{}", error);
@@ -149,8 +149,7 @@ proptest! {
     #[test]
     fn mutated_facts(which in any::<Index>(), edits in edits()) {
         let facts = super::facts::facts();
-        let fact = crate::model::Output::Fact { to: 0, fact: facts[which.index(facts.len())].clone() };
-        let record = crate::codec::write_output(&fact, &Settings::default()).expect("a record");
+        let record = write_fact(0, &facts[which.index(facts.len())], &Settings::default());
         prop_assert_eq!(record.headers[0].0.as_str(), FACT);
         take(&mutated(record.value.expect("a value"), edits))?;
     }

@@ -19,17 +19,26 @@ fn counts(log: &[StateRecord]) -> usize {
         .sum()
 }
 
+fn count(shard: &mut Shard, identity: u64, offset: u64) {
+    let said = Said { identity, source: None, resolved: false, severity: Severity::Low };
+    take(shard, said, offset as i64, Time(1_800_000_000_000), &mut Vec::new());
+}
+
+fn commit(shard: &mut Shard) -> Vec<StateRecord> {
+    let mut log = Vec::new();
+    shard.changelog(&mut |record| log.push(record));
+    log
+}
+
 /// Many commits, each with a count of every incident.
 fn commits(incidents: u64, restarts: bool) -> Vec<StateRecord> {
     let mut shard = shard();
     let mut log = Vec::new();
-    let now = Time(1_800_000_000_000);
-    for commit in 0..60 {
+    for round in 0..60 {
         for identity in 0..incidents {
-            let said = Said { identity, source: None, resolved: false, severity: Severity::Low };
-            take(&mut shard, said, (commit * incidents + identity) as i64, now, &mut Vec::new());
+            count(&mut shard, identity, round * incidents + identity);
         }
-        shard.changelog(&mut |record| log.push(record));
+        log.extend(commit(&mut shard));
         if restarts {
             shard = restored(&log);
         }
@@ -46,5 +55,22 @@ fn counts_that_are_out_of_date_leave_the_changelog_and_no_sooner_than_they_must(
         assert_eq!(counts(&commits(incidents, false)), fit, "{incidents} incidents");
         let restarted = counts(&commits(incidents, true));
         assert!((most / 2..=most).contains(&restarted), "{restarted} of {incidents} incidents, restarted after each commit");
+    }
+}
+
+/// Of a changelog that is not compacted yet the restart reads each key of the ring many times.
+#[test]
+fn after_a_restart_nothing_is_written_anew_that_would_not_have_been() {
+    const INCIDENTS: u64 = 8;
+    let (mut shard, mut log) = (shard(), Vec::new());
+    for round in 0..100 {
+        let mut again = restored(&log);
+        for identity in 0..1 + round * 5 % INCIDENTS {
+            count(&mut shard, identity, round * INCIDENTS + identity);
+            count(&mut again, identity, round * INCIDENTS + identity);
+        }
+        let (straight, restarted) = (commit(&mut shard), commit(&mut again));
+        assert_eq!(counts(&restarted), counts(&straight), "round {round}");
+        log.extend(straight);
     }
 }

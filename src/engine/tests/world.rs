@@ -74,7 +74,7 @@ impl World {
             match output {
                 Output::Action(action) => self.actions.push(action),
                 Output::Decision(decision) => self.decisions.push(decision),
-                Output::Fact { to, fact } => self.inbox.push_back((to, fact)),
+                Output::Fact { to, fact } => self.inbox.extend(to.into_iter().map(|to| (to, fact.clone()))),
                 Output::Unrouted(_) => self.unrouted += 1,
                 Output::Incident(_) => self.published += 1,
                 _ => {}
