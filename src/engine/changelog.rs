@@ -5,12 +5,14 @@
 //! | `i` + id | an incident whole: [`Head`], then its packed body; a tombstone once it has closed |
 //! | `c` + id | when the tombstone of a closed incident is due |
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
-//! | `s`, `u`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
+//! | `u` + number | incidents of other shards on which ours may hang: one of a ring of keys |
+//! | `s`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
 //! | `r` | the hash of the rule set by whose dependencies links were last worked out |
 //!
 //! The first byte of every value is the format's version.
 
 use crate::engine::body::Body;
+use crate::engine::counted;
 use crate::engine::entry::{Counts, Dirty, Entry, Timing, Traits};
 use crate::engine::shard::Shard;
 use crate::engine::sources::Sources;
@@ -96,7 +98,7 @@ impl Shard {
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
         let rules = self.rules.occurrence_key();
         let mut dirty = std::mem::take(&mut self.dirty);
-        let mut counts = self.ring.begin(dirty.len());
+        let mut counts = self.counted.begin(dirty.len());
         for (at, &slot) in dirty.iter().enumerate() {
             if let Some(later) = dirty.get(at + AHEAD) {
                 self.store.prefetch(*later);
@@ -104,7 +106,7 @@ impl Shard {
             let Some(entry) = self.store.get_mut(slot) else { continue };
             match std::mem::replace(&mut entry.dirty, Dirty::Clean) {
                 Dirty::Clean => {}
-                Dirty::Counts => counts.add(slot, entry),
+                Dirty::Counts => counted::add(&mut counts, slot, entry),
                 Dirty::Snapshot => {
                     entry.counted_in = 0;
                     if let Some(entry) = self.store.get(slot) {
@@ -134,7 +136,8 @@ impl Shard {
         for side in std::mem::take(&mut self.sides) {
             sink(self.side_record(&side));
         }
-        self.ring.write(&mut self.store, counts, sink);
+        self.upstreams.changelog(sink);
+        self.counted.write(&mut self.store, counts, sink);
         if self.review.is_empty() && self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.logged_rules = Some(self.rules.hash().to_owned());
             sink(StateRecord { key: b"r".to_vec(), value: Some([&[VERSION], self.rules.hash().as_bytes()].concat()) });
@@ -194,10 +197,8 @@ impl Shard {
                 self.closed.insert(id_of(key)?, postcard::from_bytes(value).map_err(damaged)?);
             }
             (Some(b'c'), None) => self.closed.remove(id_of(key)?),
-            (Some(b'n'), Some(value)) => {
-                let number = key.get(1..3).and_then(|n| n.try_into().ok()).map(u16::from_be_bytes);
-                self.ring.restore(&mut self.store, number.ok_or("a count record without a number")?, value).map_err(damaged)?;
-            }
+            (Some(b'n'), Some(value)) => self.counted.restore(&mut self.store, key, value)?,
+            (Some(b'u'), Some(value)) => self.upstreams.restore(key, value, self.settings.keep_upstream())?,
             (Some(b'r'), Some(value)) => self.logged_rules = Some(String::from_utf8_lossy(value).into_owned()),
             _ => return Err(format!("unknown key {:?}", String::from_utf8_lossy(key))),
         }

@@ -3,6 +3,7 @@
 //! A service that many depend on has thousands of incidents near each of its own; looking at all of them for every fact
 //! would cost more than all else. Derived from the incidents, and rebuilt with them.
 
+use crate::engine::candidates::Candidates;
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::links::is_cascade;
 use crate::engine::parents::{Child, Rank};
@@ -131,7 +132,7 @@ impl Shard {
         }
         let at = fact.first_seen_at;
         let dependencies = Rc::clone(self.rules.dependencies());
-        for service in dependencies.dependents(&fact.service_id) {
+        for service in self.candidates.children(&fact.service_id) {
             let in_cycle = dependencies.in_cycle(service, &fact.service_id);
             // Earlier ones that are suppressed by what came before them have a better parent than one that came later.
             let loose: SmallVec<[Slot; 16]> = self.children.loose(service, at + -WINDOW, at + (WINDOW + 1)).collect();
@@ -165,6 +166,10 @@ impl Shard {
     pub(super) fn find_children(&mut self) {
         self.children = Children::default();
         let dependencies = self.rules.dependencies();
+        self.candidates = Candidates::default();
+        for (_, entry) in self.store.slots() {
+            self.candidates.watch(self.store.name_of(entry), dependencies, &self.upstreams);
+        }
         let firing = self.store.slots().filter(|(_, entry)| entry.status.fires());
         let depend = firing.filter(|(_, entry)| !dependencies.upstreams(self.store.name_of(entry)).is_empty());
         let slots: Vec<Slot> = depend.map(|(slot, _)| slot).collect();

@@ -1,7 +1,7 @@
 //! A shard laid open for whoever asks or checks: counts, all of its state, and what is still waited for.
 
 use crate::engine::book::Stage;
-use crate::engine::changelog::{StateRecord, incident_key, snapshot};
+use crate::engine::changelog::{StateRecord, encode, incident_key, snapshot};
 use crate::engine::shard::Shard;
 use crate::model::{IncidentId, Time};
 
@@ -18,6 +18,11 @@ impl Shard {
             let value = Some(snapshot(entry, self.store.name_of(entry), self.rules.occurrence_key()));
             state.push(StateRecord { key: incident_key(b'i', entry.id), value });
         }
+        state.extend(self.upstreams.all().map(|fact| {
+            let mut value = Vec::new();
+            encode(&**fact, &mut value);
+            StateRecord { key: incident_key(b'u', fact.id), value: Some(value) }
+        }));
         state.sort_by(|a, b| a.key.cmp(&b.key));
         state
     }

@@ -2,10 +2,12 @@
 //!
 //! First those that may suppress; of these the newest first seen at or before it, else the oldest after it; ties by id.
 
+use crate::engine::candidates::Known;
 use crate::engine::entry::{Entry, Full};
 use crate::engine::shard::Shard;
 use crate::engine::upstreams::active_at;
 use crate::model::{Environment, IncidentId, Severity, Time, Upstream};
+use crate::rules::Dependencies;
 use std::cmp::Reverse;
 
 /// Whoever looks for a parent.
@@ -94,33 +96,43 @@ impl Parent {
     }
 
     pub fn may_suppress(&self, child: &Child<'_>) -> bool {
-        self.environment == child.environment && self.severity >= child.severity && !self.muted && !self.untold
+        self.environment == child.environment && self.severity >= child.severity && self.is_able()
+    }
+
+    /// Is there anybody whom it may suppress?
+    pub fn is_able(&self) -> bool {
+        !self.muted && !self.untold
     }
 }
 
 impl Shard {
     pub(super) fn parent_of(&self, child: &Child<'_>) -> Option<&Upstream> {
         let dependencies = self.rules.dependencies();
-        let mut best: Option<(Rank, &Upstream)> = None;
-        for service in dependencies.upstreams(child.service_id) {
-            let Some(known) = self.upstreams.of(service) else { continue };
-            let in_cycle = dependencies.in_cycle(child.service_id, service);
-            let able = known.may_suppress(child.severity, child.environment);
-            let at = child.first_seen_at;
-            // By falling place: once one is worse than the best, so is whatever comes behind it.
-            for fact in known.before(at).chain(known.after(at)) {
-                if best.is_some_and(|(best, _)| best > Rank { suppresses: able, place: child.place(fact) }) {
-                    break;
-                }
-                let Some(rank) = child.rank(fact, in_cycle) else { continue };
-                if best.is_none_or(|(best, _)| best < rank) {
-                    best = Some((rank, fact));
-                }
-                if rank.suppresses || !able {
-                    break;
-                }
+        match self.candidates.of(child.service_id) {
+            Some(known) => parent_among(known, child, dependencies),
+            // Its service's first incident here.
+            None if dependencies.upstreams(child.service_id).is_empty() => None,
+            None => {
+                let id = parent_among(&Known::of(child.service_id, dependencies, &self.upstreams), child, dependencies)?.id;
+                self.upstreams.get(id).map(|fact| &**fact)
             }
         }
-        best.map(|(_, fact)| fact)
     }
+}
+
+fn parent_among<'k>(known: &'k Known, child: &Child<'_>, dependencies: &Dependencies) -> Option<&'k Upstream> {
+    let mut best: Option<(Rank, &Upstream)> = None;
+    for class in known.classes() {
+        let suppresses = class.suppresses(child);
+        for fact in class.around(child.first_seen_at) {
+            // By falling place: once one is worse than the best, so is whatever comes behind it.
+            if best.is_some_and(|(best, _)| best > Rank { suppresses, place: child.place(fact) }) {
+                break;
+            }
+            let Some(rank) = child.rank(fact, dependencies.in_cycle(child.service_id, &fact.service_id)) else { continue };
+            best = Some((rank, fact));
+            break;
+        }
+    }
+    best.map(|(_, fact)| fact)
 }

@@ -1,73 +1,59 @@
-//! The counts of many incidents in few records: a ring of keys of the changelog (ARCHITECTURE 3).
+//! Many small things in few records: a ring of keys of the changelog (ARCHITECTURE 3).
+//!
+//! What of a record is out of date only its owner can tell. Displaced are the oldest first, and their keys are used again in that
+//! order: so a record that says that something is gone never leaves the topic before those that hold the thing.
 
-use crate::engine::changelog::{AHEAD, StateRecord, VERSION, encode};
-use crate::engine::entry::{Counts, Entry, Slot};
-use crate::engine::store::Store;
-use crate::model::{IncidentId, Time};
-use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
+use crate::engine::changelog::{StateRecord, VERSION};
 use std::collections::VecDeque;
 
 // In tests all three are small, so that the ring turns.
 
-/// Bytes of one count record: well below any broker's record limit.
+/// Bytes of one record: well below any broker's record limit.
 const RECORD_BYTES: usize = if cfg!(test) { 256 } else { 256 * 1024 };
 /// Keys of the ring. Past it the oldest record is rewritten, whatever it holds.
 const RING_KEYS: usize = if cfg!(test) { 16 } else { 1024 };
-/// How many counts the ring may hold beyond twice the incidents that there are.
+/// How many things the ring may hold beyond twice those that there are.
 pub(super) const RING_SLACK: usize = if cfg!(test) { 8 } else { 4096 };
 
-/// About what one count takes.
-const COUNT_BYTES: usize = 72;
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct CountEntry {
-    id: IncidentId,
-    counts: Counts,
-    /// [`Sources::times`].
-    fired_at: SmallVec<[Time; 1]>,
-}
-
-/// The count records that are in force: which incidents each holds, oldest first.
-#[derive(Default)]
-pub struct CountRing {
-    records: VecDeque<CountRecord>,
-    free: Vec<u16>,
+/// The records that are in force: which things each holds, oldest first.
+pub struct Ring<T> {
+    /// The first byte of its keys.
+    kind: u8,
+    records: VecDeque<Record<T>>,
+    free: VecDeque<u16>,
     used: u16,
-    /// Of the newest commit; entries name it in `counted_in`.
+    /// Of the newest commit, from 1 on; things name it as where they were written last.
     sequence: u64,
-    /// Entries in all records, superseded ones included.
+    /// Things in all records, superseded ones included.
     total: usize,
 }
 
-struct CountRecord {
+struct Record<T> {
     key: u16,
     sequence: u64,
-    slots: Box<[Slot]>,
+    things: Box<[T]>,
 }
 
-/// The counts of one commit on their way into records.
-pub struct Counting {
-    sequence: u64,
-    /// Full records: whose counts, and the value.
-    full: Vec<(Box<[Slot]>, Vec<u8>)>,
-    slots: Vec<Slot>,
+/// The things of one commit on their way into records.
+pub struct Filling<T> {
+    pub sequence: u64,
+    /// Full records: what they hold, and the value.
+    full: Vec<(Box<[T]>, Vec<u8>)>,
+    things: Vec<T>,
     value: Vec<u8>,
     total: usize,
     /// How much room the next record is given.
     room: usize,
 }
 
-impl Counting {
-    pub fn add(&mut self, slot: Slot, entry: &mut Entry) {
-        entry.counted_in = self.sequence;
+impl<T> Filling<T> {
+    pub fn add(&mut self, thing: T, write: impl FnOnce(&mut Vec<u8>)) {
         if self.value.is_empty() {
             self.value.reserve_exact(self.room);
             self.value.push(VERSION);
         }
-        let counts = &entry.counts;
-        encode(&CountEntry { id: entry.id, counts: counts.clone(), fired_at: entry.sources.times().collect() }, &mut self.value);
-        self.slots.push(slot);
+        write(&mut self.value);
+        self.things.push(thing);
         self.total += 1;
         if self.value.len() >= RECORD_BYTES {
             self.end_record();
@@ -75,84 +61,70 @@ impl Counting {
     }
 
     fn end_record(&mut self) {
-        if !self.slots.is_empty() {
-            self.full.push((std::mem::take(&mut self.slots).into(), std::mem::take(&mut self.value)));
+        if !self.things.is_empty() {
+            self.full.push((std::mem::take(&mut self.things).into(), std::mem::take(&mut self.value)));
         }
     }
 }
 
-impl CountRing {
-    /// `most`: how many counts may come.
-    pub fn begin(&self, most: usize) -> Counting {
-        let room = (most.saturating_mul(COUNT_BYTES)).min(RECORD_BYTES) + 2 * COUNT_BYTES;
-        Counting { sequence: self.sequence + 1, full: Vec::new(), slots: Vec::new(), value: Vec::new(), total: 0, room }
+impl<T> Ring<T> {
+    pub fn new(kind: u8) -> Ring<T> {
+        Ring { kind, records: VecDeque::new(), free: VecDeque::new(), used: 0, sequence: 0, total: 0 }
     }
 
-    /// Writes the counts, and again those still valid of the records that they displace.
-    pub fn write(&mut self, store: &mut Store, mut counts: Counting, sink: &mut dyn FnMut(StateRecord)) {
-        if counts.total == 0 {
+    /// `most`: how many things may come; `bytes`: about what one takes.
+    pub fn begin(&self, most: usize, bytes: usize) -> Filling<T> {
+        let room = most.saturating_mul(bytes).min(RECORD_BYTES) + 2 * bytes;
+        Filling { sequence: self.sequence + 1, full: Vec::new(), things: Vec::new(), value: Vec::new(), total: 0, room }
+    }
+
+    /// Writes the things. `live`: how many there are in all; `again`: adds those of a record of that sequence that are in force,
+    /// where the record is displaced.
+    pub fn write(
+        &mut self,
+        mut filling: Filling<T>,
+        live: usize,
+        mut again: impl FnMut(&[T], u64, &mut Filling<T>),
+        sink: &mut dyn FnMut(StateRecord),
+    ) {
+        if filling.total == 0 {
             return;
         }
-        self.sequence = counts.sequence;
-        while self.records.len() >= RING_KEYS || self.total + counts.total > 2 * store.len() + RING_SLACK {
+        self.sequence = filling.sequence;
+        while self.records.len() >= RING_KEYS || self.total + filling.total > 2 * live + RING_SLACK {
             let Some(oldest) = self.records.pop_front() else { break };
-            self.total -= oldest.slots.len();
-            self.free.push(oldest.key);
-            for (at, slot) in oldest.slots.iter().enumerate() {
-                if let Some(later) = oldest.slots.get(at + AHEAD) {
-                    store.prefetch(*later);
-                }
-                if let Some(entry) = store.get_mut(*slot)
-                    && entry.counted_in == oldest.sequence
-                {
-                    counts.add(*slot, entry);
-                }
-            }
+            self.total -= oldest.things.len();
+            self.free.push_back(oldest.key);
+            again(&oldest.things, oldest.sequence, &mut filling);
         }
-        counts.end_record();
-        for (slots, value) in counts.full {
-            self.push(slots, value, sink);
+        filling.end_record();
+        for (things, value) in filling.full {
+            let key = self.free.pop_front().unwrap_or_else(|| {
+                let unused = self.used;
+                self.used += 1;
+                unused
+            });
+            let [high, low] = key.to_be_bytes();
+            sink(StateRecord { key: vec![self.kind, high, low], value: Some(value) });
+            self.push(key, things);
         }
     }
 
-    fn push(&mut self, slots: Box<[Slot]>, value: Vec<u8>, sink: &mut dyn FnMut(StateRecord)) {
-        let key = self.free.pop().unwrap_or_else(|| {
-            let unused = self.used;
-            self.used += 1;
-            unused
-        });
-        sink(StateRecord { key: ring_key(key), value: Some(value) });
-        self.total += slots.len();
-        self.records.push_back(CountRecord { key, sequence: self.sequence, slots });
-    }
-
-    pub fn restore(&mut self, store: &mut Store, key: u16, mut value: &[u8]) -> Result<(), postcard::Error> {
+    /// Begins to put a record back, under the key of which nothing else is in force any more. Returns its sequence.
+    pub fn restore(&mut self, key: &[u8]) -> Result<(u16, u64), String> {
+        let [_, high, low] = key else { return Err(format!("a key of {} bytes where 3 are wanted", key.len())) };
+        let key = u16::from_be_bytes([*high, *low]);
         if let Some(at) = self.records.iter().position(|record| record.key == key) {
-            self.total -= self.records.remove(at).map_or(0, |record| record.slots.len());
+            self.total -= self.records.remove(at).map_or(0, |record| record.things.len());
         }
-        self.sequence += 1;
-        let mut slots = Vec::new();
-        while !value.is_empty() {
-            let (counts, rest) = postcard::take_from_bytes::<CountEntry>(value)?;
-            value = rest;
-            // One whose snapshot comes later, or that has closed since, is not there: this count is out of date.
-            if let Some(slot) = store.find_id(counts.id)
-                && let Some(entry) = store.get_mut(slot)
-            {
-                entry.counts = counts.counts;
-                entry.sources.set_times(counts.fired_at.into_iter());
-                entry.counted_in = self.sequence;
-                slots.push(slot);
-            }
-        }
-        self.total += slots.len();
         self.used = self.used.max(key + 1);
-        self.records.push_back(CountRecord { key, sequence: self.sequence, slots: slots.into() });
-        Ok(())
+        self.sequence += 1;
+        Ok((key, self.sequence))
     }
-}
 
-fn ring_key(key: u16) -> Vec<u8> {
-    let [high, low] = key.to_be_bytes();
-    vec![b'n', high, low]
+    /// What a record holds that was put back.
+    pub fn push(&mut self, key: u16, things: Box<[T]>) {
+        self.total += things.len();
+        self.records.push_back(Record { key, sequence: self.sequence, things });
+    }
 }

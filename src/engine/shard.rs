@@ -3,14 +3,15 @@
 use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::budget::Budgets;
+use crate::engine::candidates::Candidates;
 use crate::engine::changelog::{Gone, asked_anew};
 use crate::engine::children::Children;
 use crate::engine::closed::Closed;
 use crate::engine::context::Contexts;
+use crate::engine::counted::Counted;
 use crate::engine::desks::Desks;
 use crate::engine::entry::{Dirty, Slot};
 use crate::engine::follow::Standing;
-use crate::engine::ring::CountRing;
 use crate::engine::sides::Side;
 use crate::engine::silences::Silences;
 use crate::engine::stale::Stale;
@@ -38,13 +39,14 @@ pub struct Shard {
     pub(super) store: Store,
     pub(super) closed: Closed,
     pub(super) timers: Timers,
-    pub(super) ring: CountRing,
+    pub(super) counted: Counted,
     /// Entries that the changelog has to hear of at the next commit.
     pub(super) dirty: Vec<Slot>,
     /// Ids that left the store or the closed since then, with what replaces them.
     pub(super) gone: Vec<Gone>,
     pub(super) silences: Silences,
     pub(super) upstreams: Upstreams,
+    pub(super) candidates: Candidates,
     pub(super) children: Children,
     pub(super) contexts: Contexts,
     pub(super) desks: Desks,
@@ -78,11 +80,12 @@ impl Shard {
             store: Store::default(),
             closed: Closed::default(),
             timers: Timers::default(),
-            ring: CountRing::default(),
+            counted: Counted::default(),
             dirty: Vec::new(),
             gone: Vec::new(),
             silences: Silences::default(),
             upstreams: Upstreams::default(),
+            candidates: Candidates::default(),
             children: Children::default(),
             contexts: Contexts::default(),
             desks: Desks::default(),
@@ -154,7 +157,9 @@ impl Shard {
                         }
                         None => self.store.insert(&full),
                     };
-                    if !self.rules.dependencies().upstreams(&full.incident.service_id).is_empty() {
+                    let dependencies = self.rules.dependencies();
+                    if !dependencies.upstreams(&full.incident.service_id).is_empty() {
+                        self.candidates.watch(&full.incident.service_id, dependencies, &self.upstreams);
                         self.children.put(slot, &full, &self.upstreams);
                     }
                     self.touch(slot, Dirty::Snapshot);
@@ -190,12 +195,14 @@ impl Shard {
                 }
                 Change::Upstream(fact) => {
                     self.recheck_dependents(&fact);
-                    self.sides.insert(Side::Upstream(fact.id));
+                    let fact = Rc::new(fact);
+                    self.candidates.put(self.upstreams.get(fact.id).map(|before| &**before), &fact);
                     self.upstreams.put(fact, self.settings.keep_upstream());
                 }
                 Change::ForgetUpstream { id } => {
-                    self.upstreams.remove(id);
-                    self.sides.insert(Side::Upstream(id));
+                    if let Some(fact) = self.upstreams.remove(id) {
+                        self.candidates.remove(&fact);
+                    }
                 }
                 Change::Context { service_id, context } => {
                     self.sides.insert(Side::Service(service_id.clone()));

@@ -3,7 +3,6 @@
 //! | key | value |
 //! |---|---|
 //! | `s` + id | a silence |
-//! | `u` + id | an incident of another shard on which ours may hang |
 //! | `v` + service id | what is known of a service |
 //! | `d` + rule | how often a rule has spoken, and what its limit holds back |
 //! | `g` + hash | a digest that is open |
@@ -12,10 +11,9 @@
 //! | `b` + rule | what a remediation rule's budget has granted |
 
 use crate::engine::attempts::AttemptKey;
-use crate::engine::changelog::{StateRecord, VERSION, damaged, encode, id_of, incident_key};
+use crate::engine::changelog::{StateRecord, VERSION, damaged, encode};
 use crate::engine::digest::DigestKey;
 use crate::engine::shard::Shard;
-use crate::model::IncidentId;
 use serde::Serialize;
 use std::rc::Rc;
 
@@ -23,7 +21,6 @@ use std::rc::Rc;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Side {
     Silence(String),
-    Upstream(IncidentId),
     Service(String),
     Desk(String),
     Digest(DigestKey),
@@ -36,7 +33,6 @@ impl Side {
     fn key(&self) -> Vec<u8> {
         match self {
             Side::Silence(id) => [b"s", id.as_bytes()].concat(),
-            Side::Upstream(id) => incident_key(b'u', *id),
             Side::Service(service_id) => [b"v", service_id.as_bytes()].concat(),
             Side::Desk(rule) => [b"d", rule.as_bytes()].concat(),
             Side::Digest(key) => [&b"g"[..], key].concat(),
@@ -63,7 +59,6 @@ impl Shard {
     /// All that there are.
     pub(super) fn all_sides(&self) -> Vec<Side> {
         let mut all: Vec<Side> = self.silences.keys().cloned().map(Side::Silence).collect();
-        all.extend(self.upstreams.keys().copied().map(Side::Upstream));
         all.extend(self.contexts.keys().cloned().map(Side::Service));
         all.extend(self.desks.rules().cloned().map(Side::Desk));
         all.extend(self.desks.digests().copied().map(Side::Digest));
@@ -77,7 +72,6 @@ impl Shard {
     pub(super) fn side_record(&self, side: &Side) -> StateRecord {
         let value = match side {
             Side::Silence(id) => value(self.silences.whole(id).as_ref()),
-            Side::Upstream(id) => value(self.upstreams.get(*id)),
             Side::Service(service_id) => value(self.contexts.get(service_id).map(|context| &**context)),
             Side::Desk(rule) => value(self.desks.desk(rule)),
             Side::Digest(key) => value(self.desks.digest(key)),
@@ -98,10 +92,6 @@ impl Shard {
                 self.silences.restore(silence, look_at);
             }
             (b's', None) => self.silences.remove(&text()?),
-            (b'u', Some(value)) => {
-                self.upstreams.put(postcard::from_bytes(value).map_err(damaged)?, self.settings.keep_upstream());
-            }
-            (b'u', None) => self.upstreams.remove(id_of(key)?),
             (b'v', Some(value)) => {
                 self.contexts.put(text()?, Rc::new(postcard::from_bytes(value).map_err(damaged)?));
             }

@@ -1,63 +1,80 @@
 //! Incidents of other shards on which ours may hang, as their facts tell (SPEC 4.4). Kept until the incident closes, and a
 //! while longer, so that who hangs on it is released in order.
+//!
+//! They are in the changelog many in a record ([`Ring`]): an incident is told to nearly all shards.
 
+use crate::engine::changelog::{StateRecord, damaged, encode};
+use crate::engine::ring::{Filling, Ring};
 use crate::model::time::{MINUTE, Millis};
-use crate::model::{Environment, IncidentId, Severity, Status, Time, Upstream};
+use crate::model::{IncidentId, Status, Time, Upstream};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Incidents first seen within this of each other may hang together.
 pub const WINDOW: Millis = 30 * MINUTE;
 
-const LEAST: IncidentId = IncidentId { partition: 0, hash: 0 };
+/// About what one takes in the changelog.
+const BYTES: usize = 96;
 
-#[derive(Default)]
 pub struct Upstreams {
-    by_service: HashMap<Rc<str>, Known, FxBuildHasher>,
-    by_id: HashMap<IncidentId, Place, FxBuildHasher>,
+    by_id: HashMap<IncidentId, Held, FxBuildHasher>,
+    by_service: HashMap<String, BTreeSet<IncidentId>, FxBuildHasher>,
     /// Of the closed ones: when they are forgotten (wall time).
     ends: BTreeSet<(Time, IncidentId)>,
+    /// Of which the changelog has yet to hear; some perhaps twice.
+    changed: Vec<IncidentId>,
+    ring: Ring<IncidentId>,
 }
 
-/// Of one service; never empty.
-#[derive(Default)]
-pub struct Known {
-    seen: BTreeMap<(Time, IncidentId), Upstream>,
-    /// How many of them may suppress at all, by environment and severity.
-    able: [[u32; Severity::ALL.len()]; Environment::ALL.len()],
-}
-
-/// Where a fact lies.
-struct Place {
-    service: Rc<str>,
-    first_seen_at: Time,
+struct Held {
+    fact: Rc<Upstream>,
     ends_at: Option<Time>,
+    /// Of the ring's record that holds it; 0: of none.
+    written_in: u64,
+}
+
+/// As the changelog has it.
+#[derive(Serialize, Deserialize)]
+enum Written<'a> {
+    Known(std::borrow::Cow<'a, Upstream>),
+    Forgotten(IncidentId),
+}
+
+impl Default for Upstreams {
+    fn default() -> Upstreams {
+        Upstreams {
+            by_id: HashMap::default(),
+            by_service: HashMap::default(),
+            ends: BTreeSet::new(),
+            changed: Vec::new(),
+            ring: Ring::new(b'u'),
+        }
+    }
 }
 
 impl Upstreams {
     /// In no order.
-    pub fn keys(&self) -> impl Iterator<Item = &IncidentId> {
-        self.by_id.keys()
+    pub fn all(&self) -> impl Iterator<Item = &Rc<Upstream>> {
+        self.by_id.values().map(|held| &held.fact)
     }
 
-    pub fn get(&self, id: IncidentId) -> Option<&Upstream> {
-        let place = self.by_id.get(&id)?;
-        self.by_service.get(&place.service)?.seen.get(&(place.first_seen_at, id))
+    pub fn get(&self, id: IncidentId) -> Option<&Rc<Upstream>> {
+        self.by_id.get(&id).map(|held| &held.fact)
+    }
+
+    pub fn of(&self, service_id: &str) -> impl Iterator<Item = &Rc<Upstream>> {
+        self.by_service.get(service_id).into_iter().flatten().filter_map(|id| self.get(*id))
     }
 
     /// Those of the services that `takes` takes, in an order that does not hang on how they came.
     pub fn of_services(&self, takes: impl Fn(&str) -> bool) -> Vec<IncidentId> {
-        let known = self.by_service.iter().filter(|(service, _)| takes(service)).map(|(_, known)| known);
-        let mut ids: Vec<IncidentId> = known.flat_map(|known| known.seen.keys().map(|(_, id)| *id)).collect();
+        let known = self.by_service.iter().filter(|(service, _)| takes(service));
+        let mut ids: Vec<IncidentId> = known.flat_map(|(_, ids)| ids).copied().collect();
         ids.sort_unstable();
         ids
-    }
-
-    pub fn of(&self, service_id: &str) -> Option<&Known> {
-        self.by_service.get(service_id)
     }
 
     /// Does `fact` say something newer?
@@ -66,75 +83,99 @@ impl Upstreams {
     }
 
     /// `keep`: for so long one that is closed is known, counted from when it fired no more.
-    pub fn put(&mut self, fact: Upstream, keep: Millis) {
-        self.remove(fact.id);
-        let ends_at = (fact.status == Status::Closed).then(|| fact.at + keep);
-        self.ends.extend(ends_at.map(|at| (at, fact.id)));
-        let (id, first_seen_at) = (fact.id, fact.first_seen_at);
-        let service = match self.by_service.get_key_value(fact.service_id.as_str()) {
-            Some((service, _)) => Rc::clone(service),
-            None => Rc::from(fact.service_id.as_str()),
-        };
-        self.by_id.insert(id, Place { service: Rc::clone(&service), first_seen_at, ends_at });
-        self.by_service.entry(service).or_default().put(fact);
+    pub fn put(&mut self, fact: Rc<Upstream>, keep: Millis) {
+        self.changed.push(fact.id);
+        self.insert(fact, keep, 0);
     }
 
-    pub fn remove(&mut self, id: IncidentId) {
-        let Some(place) = self.by_id.remove(&id) else { return };
-        if let Some(known) = self.by_service.get_mut(&place.service) {
-            known.remove((place.first_seen_at, id));
-            if known.seen.is_empty() {
-                self.by_service.remove(&place.service);
-            }
-        }
-        if let Some(at) = place.ends_at {
+    fn insert(&mut self, fact: Rc<Upstream>, keep: Millis, written_in: u64) {
+        let id = fact.id;
+        let ends_at = (fact.status == Status::Closed).then(|| fact.at + keep);
+        let before = self.by_id.insert(id, Held { ends_at, written_in, fact: Rc::clone(&fact) });
+        if let Some(at) = before.as_ref().and_then(|before| before.ends_at) {
             self.ends.remove(&(at, id));
         }
+        self.ends.extend(ends_at.map(|at| (at, id)));
+        if before.is_none() {
+            match self.by_service.get_mut(&fact.service_id) {
+                Some(ids) => ids.insert(id),
+                None => self.by_service.entry(fact.service_id.clone()).or_default().insert(id),
+            };
+        }
+    }
+
+    pub fn remove(&mut self, id: IncidentId) -> Option<Rc<Upstream>> {
+        let Held { fact, ends_at, .. } = self.by_id.remove(&id)?;
+        self.changed.push(id);
+        if let Some(ids) = self.by_service.get_mut(&fact.service_id) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_service.remove(&fact.service_id);
+            }
+        }
+        if let Some(at) = ends_at {
+            self.ends.remove(&(at, id));
+        }
+        Some(fact)
     }
 
     /// The closed one that is to be forgotten first.
     pub fn next_end(&self) -> Option<(Time, IncidentId)> {
         self.ends.first().copied()
     }
+
+    /// What has changed since the last commit.
+    pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
+        let changed = std::mem::take(&mut self.changed);
+        let mut filling = self.ring.begin(changed.len(), BYTES);
+        for id in changed {
+            match self.by_id.get_mut(&id) {
+                Some(held) if held.written_in == filling.sequence => {}
+                Some(held) => held.write(&mut filling),
+                None => filling.add(id, |value| encode(&Written::Forgotten(id), value)),
+            }
+        }
+        let (live, by_id) = (self.by_id.len(), &mut self.by_id);
+        // That something was forgotten is never said again: what came before is displaced before it.
+        let again = |ids: &[IncidentId], sequence: u64, filling: &mut Filling<IncidentId>| {
+            for id in ids {
+                if let Some(held) = by_id.get_mut(id).filter(|held| held.written_in == sequence) {
+                    held.write(filling);
+                }
+            }
+        };
+        self.ring.write(filling, live, again, sink);
+    }
+
+    /// Puts a record back that [`Upstreams::changelog`] has written.
+    pub fn restore(&mut self, key: &[u8], mut value: &[u8], keep: Millis) -> Result<(), String> {
+        let (key, sequence) = self.ring.restore(key)?;
+        let mut ids = Vec::new();
+        while !value.is_empty() {
+            let (written, rest) = postcard::take_from_bytes::<Written<'_>>(value).map_err(damaged)?;
+            value = rest;
+            ids.push(match written {
+                Written::Known(fact) => {
+                    let id = fact.id;
+                    self.insert(Rc::new(fact.into_owned()), keep, sequence);
+                    id
+                }
+                Written::Forgotten(id) => {
+                    self.remove(id);
+                    id
+                }
+            });
+        }
+        self.changed.clear();
+        self.ring.push(key, ids.into());
+        Ok(())
+    }
 }
 
-impl Known {
-    /// First seen in the window up to `at`, newest first.
-    pub fn before(&self, at: Time) -> impl Iterator<Item = &Upstream> {
-        let (from, to) = ((at + -WINDOW, LEAST), (at + 1, LEAST));
-        // Nearly always `at` is newer than all: then the end need not be looked for.
-        let end = if self.seen.last_key_value().is_some_and(|(last, _)| *last < to) { Unbounded } else { Excluded(to) };
-        let seen = self.seen.range((Unbounded, end)).rev();
-        seen.take_while(move |(key, _)| **key >= from).map(|(_, fact)| fact)
-    }
-
-    /// First seen in the window after `at`, oldest first.
-    pub fn after(&self, at: Time) -> impl Iterator<Item = &Upstream> {
-        let (from, to) = ((at + 1, LEAST), (at + (WINDOW + 1), LEAST));
-        self.seen.range(from..to).map(|(_, fact)| fact)
-    }
-
-    /// False where none can suppress an incident of that severity, whenever it was first seen.
-    pub fn may_suppress(&self, severity: Severity, environment: Environment) -> bool {
-        self.able[environment as usize][severity as usize..].iter().any(|count| *count > 0)
-    }
-
-    fn put(&mut self, fact: Upstream) {
-        self.count(&fact, 1);
-        self.seen.insert((fact.first_seen_at, fact.id), fact);
-    }
-
-    fn remove(&mut self, key: (Time, IncidentId)) {
-        if let Some(fact) = self.seen.remove(&key) {
-            self.count(&fact, -1);
-        }
-    }
-
-    fn count(&mut self, fact: &Upstream, by: i32) {
-        if !fact.muted && !fact.untold && !fact.duplicate {
-            let count = &mut self.able[fact.environment as usize][fact.severity as usize];
-            *count = count.saturating_add_signed(by);
-        }
+impl Held {
+    fn write(&mut self, filling: &mut Filling<IncidentId>) {
+        self.written_in = filling.sequence;
+        filling.add(self.fact.id, |value| encode(&Written::Known(std::borrow::Cow::Borrowed(&*self.fact)), value));
     }
 }
 

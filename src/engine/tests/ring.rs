@@ -1,7 +1,11 @@
 //! ARCHITECTURE 3: counts have a short form in the changelog, of which a restart never has to read more than so many.
 
 use super::*;
-use crate::engine::ring::{CountEntry, RING_SLACK};
+use crate::engine::counted::CountEntry;
+use crate::engine::ring::RING_SLACK;
+use crate::engine::upstreams::Upstreams;
+use crate::model::{Environment, Status, Upstream};
+use std::collections::BTreeSet;
 
 /// Counts in what Kafka keeps of a changelog, out of date or not.
 fn counts(log: &[StateRecord]) -> usize {
@@ -72,5 +76,66 @@ fn after_a_restart_nothing_is_written_anew_that_would_not_have_been() {
         let (straight, restarted) = (commit(&mut shard), commit(&mut again));
         assert_eq!(counts(&restarted), counts(&straight), "round {round}");
         log.extend(straight);
+    }
+}
+
+fn upstream(number: u64, revision: u64, closed: bool) -> Upstream {
+    Upstream {
+        id: IncidentId { partition: 3, hash: number },
+        service_id: format!("svc-{}", number % 4),
+        revision,
+        at: Time(revision as i64),
+        first_seen_at: Time(number as i64),
+        severity: Severity::High,
+        environment: Environment::Production,
+        status: if closed { Status::Closed } else { Status::Triggered },
+        active: vec![(Time(1), true)],
+        muted: false,
+        untold: false,
+        duplicate: false,
+    }
+}
+
+/// As the log cleaner leaves it: up to somewhere each key only once.
+fn cleaned(log: &[StateRecord], to: usize) -> Vec<StateRecord> {
+    [compact(&log[..to], to), log[to..].to_vec()].concat()
+}
+
+#[test]
+fn what_is_known_of_other_shards_incidents_and_what_is_forgotten_survives_restarts() {
+    let facts = |upstreams: &Upstreams| {
+        let facts = upstreams.all().map(|fact| (fact.id, fact.as_ref().clone()));
+        (facts.collect::<BTreeMap<_, _>>(), upstreams.next_end())
+    };
+    for seed in 0..200 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (mut upstreams, mut log) = (Upstreams::default(), Vec::new());
+        let identities = random.random_range(1..40);
+        for revision in 0..120 {
+            for _ in 0..random.random_range(0..5) {
+                let fact = upstream(random.random_range(0..identities), revision, random.random_bool(0.2));
+                match random.random_bool(0.3) {
+                    true => drop(upstreams.remove(fact.id)),
+                    false => upstreams.put(Rc::new(fact), 60_000),
+                }
+            }
+            upstreams.changelog(&mut |record| log.push(record));
+            let kept = cleaned(&log, random.random_range(0..=log.len()));
+            let mut restored = Upstreams::default();
+            for record in &kept {
+                let value = record.value.as_ref().expect("a ring has no tombstones");
+                restored.restore(&record.key, &value[1..], 60_000).expect("it reads what it wrote");
+            }
+            assert_eq!(facts(&restored), facts(&upstreams), "seed {seed}, commit {revision}");
+            for service in ["svc-0", "svc-1", "svc-2", "svc-3"] {
+                let ids = |upstreams: &Upstreams| upstreams.of(service).map(|fact| fact.id).collect::<Vec<_>>();
+                assert_eq!(ids(&restored), ids(&upstreams), "seed {seed}, commit {revision}, {service}");
+            }
+            if random.random_bool(0.1) {
+                (upstreams, log) = (restored, kept);
+            }
+        }
+        let keys: BTreeSet<&[u8]> = log.iter().map(|record| record.key.as_slice()).collect();
+        assert!(keys.len() <= 17, "seed {seed}: the ring turns, {} keys", keys.len());
     }
 }
