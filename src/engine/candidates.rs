@@ -1,7 +1,7 @@
-//! Of each service with incidents here, what these may hang on: the known incidents of all services that it depends on, in one
-//! order, so that a parent is found by a few looks however many services there are.
+//! What the incidents of each service may hang on: the known incidents of the services that it depends on, each service's in one
+//! order, and which services those are, so that a parent is found without looking for anything by name.
 //!
-//! Derived from [`Upstreams`] and the dependencies; kept from a service's first incident to the next reload.
+//! Derived from `Upstreams`, the dependencies and the incidents here; rebuilt with them.
 
 use crate::engine::parents::{Child, Parent};
 use crate::engine::upstreams::{Upstreams, WINDOW};
@@ -9,97 +9,109 @@ use crate::model::{Environment, IncidentId, Severity, Time, Upstream};
 use crate::rules::Dependencies;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::rc::Rc;
 
 const LEAST: IncidentId = IncidentId { partition: 0, hash: 0 };
 
+/// Of a service, in `services`.
+type Place = u32;
+
 #[derive(Default)]
 pub struct Candidates {
-    by_child: HashMap<Rc<str>, Known, FxBuildHasher>,
-    /// The services with a place in `by_child` that depend on it.
-    children: HashMap<String, Vec<Rc<str>>, FxBuildHasher>,
+    places: HashMap<Rc<str>, Place, FxBuildHasher>,
+    services: Vec<Known>,
+    /// Of the services that have had an incident here: those that they depend on.
+    watched: HashMap<Rc<str>, Box<[Place]>, FxBuildHasher>,
 }
 
-/// What incidents of one service may hang on.
+/// Of one service.
 #[derive(Default)]
-pub struct Known {
-    /// Few: nearly all incidents are of one environment.
+struct Known {
+    /// The services that depend on it and have had an incident here.
+    children: Vec<Rc<str>>,
+    /// Few: the incidents of one service are much alike.
     classes: Vec<Class>,
 }
 
-/// Those that suppress the same children, and none of them empty for long.
+/// Incidents that may suppress the same children.
 pub struct Class {
     severity: Severity,
     environment: Environment,
-    /// False: nobody, as long as that lasts.
+    /// False: nobody, as things are.
     able: bool,
     seen: BTreeMap<(Time, IncidentId), Rc<Upstream>>,
 }
 
 impl Candidates {
-    pub fn of(&self, service_id: &str) -> Option<&Known> {
-        self.by_child.get(service_id)
-    }
-
-    /// The services with incidents here that depend on it.
-    pub fn children(&self, service_id: &str) -> &[Rc<str>] {
-        self.children.get(service_id).map_or(&[], Vec::as_slice)
+    /// Of all that is known; nobody is watched yet.
+    pub fn of(upstreams: &Upstreams) -> Candidates {
+        let mut candidates = Candidates::default();
+        upstreams.all().for_each(|fact| candidates.put(None, fact));
+        candidates
     }
 
     /// A service has its first incident here.
-    pub fn watch(&mut self, service_id: &str, dependencies: &Dependencies, upstreams: &Upstreams) {
+    pub fn watch(&mut self, service_id: &str, dependencies: &Dependencies) {
         let names = dependencies.upstreams(service_id);
-        if names.is_empty() || self.by_child.contains_key(service_id) {
+        if names.is_empty() || self.watched.contains_key(service_id) {
             return;
         }
         let child: Rc<str> = Rc::from(service_id);
-        for name in names {
-            self.children.entry_ref(&**name).or_default().push(Rc::clone(&child));
+        let places: Vec<Place> = names.iter().map(|name| self.place(name)).collect();
+        for place in &places {
+            self.services[*place as usize].children.push(Rc::clone(&child));
         }
-        self.by_child.insert(child, Known::of(service_id, dependencies, upstreams));
+        self.watched.insert(child, places.into());
+    }
+
+    /// The services that have had an incident here and depend on that one.
+    pub fn children(&self, service_id: &str) -> &[Rc<str>] {
+        self.places.get(service_id).map_or(&[], |place| &self.services[*place as usize].children)
+    }
+
+    /// What an incident of a service may hang on.
+    pub fn classes<'a>(&'a self, service_id: &str, dependencies: &Dependencies) -> impl Iterator<Item = &'a Class> {
+        let places: SmallVec<[Place; 32]> = match self.watched.get(service_id) {
+            Some(places) => places.iter().copied().collect(),
+            // Its first incident here.
+            None => dependencies.upstreams(service_id).iter().filter_map(|name| self.places.get(&**name)).copied().collect(),
+        };
+        places.into_iter().flat_map(|place| &self.services[place as usize].classes)
     }
 
     /// `before`: what was known of the same incident until now.
     pub fn put(&mut self, before: Option<&Upstream>, fact: &Rc<Upstream>) {
-        self.change(before, Some(fact), &fact.service_id);
+        let place = self.place(&fact.service_id);
+        let known = &mut self.services[place as usize];
+        if let Some(before) = before {
+            known.class(before).remove(&key(before));
+        }
+        known.class(fact).insert(key(fact), Rc::clone(fact));
     }
 
     pub fn remove(&mut self, fact: &Upstream) {
-        self.change(Some(fact), None, &fact.service_id);
+        let place = self.place(&fact.service_id);
+        self.services[place as usize].class(fact).remove(&key(fact));
     }
 
-    fn change(&mut self, before: Option<&Upstream>, fact: Option<&Rc<Upstream>>, service_id: &str) {
-        for child in self.children.get(service_id).into_iter().flatten() {
-            let Some(known) = self.by_child.get_mut(child) else { continue };
-            if let Some(before) = before {
-                known.class(before).remove(&key(before));
-            }
-            if let Some(fact) = fact {
-                known.class(fact).insert(key(fact), Rc::clone(fact));
-            }
+    fn place(&mut self, service_id: &str) -> Place {
+        if let Some(place) = self.places.get(service_id) {
+            return *place;
         }
+        let place = self.services.len() as Place;
+        self.services.push(Known::default());
+        self.places.insert(Rc::from(service_id), place);
+        place
     }
 }
 
 impl Known {
-    /// Of all that is known.
-    pub fn of(service_id: &str, dependencies: &Dependencies, upstreams: &Upstreams) -> Known {
-        let mut known = Known::default();
-        for fact in dependencies.upstreams(service_id).iter().flat_map(|name| upstreams.of(name)) {
-            known.class(fact).insert(key(fact), Rc::clone(fact));
-        }
-        known
-    }
-
-    pub fn classes(&self) -> &[Class] {
-        &self.classes
-    }
-
     fn class(&mut self, fact: &Upstream) -> &mut BTreeMap<(Time, IncidentId), Rc<Upstream>> {
         let Upstream { severity, environment, .. } = *fact;
-        let able = Parent::of_fact(fact).is_able() && !fact.duplicate;
+        let able = Parent::of_fact(fact).is_able();
         let same = |class: &Class| (class.severity, class.environment, class.able) == (severity, environment, able);
         let at = self.classes.iter().position(same).unwrap_or_else(|| {
             self.classes.push(Class { severity, environment, able, seen: BTreeMap::new() });
@@ -110,7 +122,7 @@ impl Known {
 }
 
 impl Class {
-    pub fn suppresses(&self, child: &Child<'_>) -> bool {
+    pub fn may_suppress(&self, child: &Child<'_>) -> bool {
         self.able && self.environment == child.environment && self.severity >= child.severity
     }
 

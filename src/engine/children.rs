@@ -166,9 +166,9 @@ impl Shard {
     pub(super) fn find_children(&mut self) {
         self.children = Children::default();
         let dependencies = self.rules.dependencies();
-        self.candidates = Candidates::default();
+        self.candidates = Candidates::of(&self.upstreams);
         for (_, entry) in self.store.slots() {
-            self.candidates.watch(self.store.name_of(entry), dependencies, &self.upstreams);
+            self.candidates.watch(self.store.name_of(entry), dependencies);
         }
         let firing = self.store.slots().filter(|(_, entry)| entry.status.fires());
         let depend = firing.filter(|(_, entry)| !dependencies.upstreams(self.store.name_of(entry)).is_empty());

@@ -2,12 +2,10 @@
 //!
 //! First those that may suppress; of these the newest first seen at or before it, else the oldest after it; ties by id.
 
-use crate::engine::candidates::Known;
 use crate::engine::entry::{Entry, Full};
 use crate::engine::shard::Shard;
 use crate::engine::upstreams::active_at;
 use crate::model::{Environment, IncidentId, Severity, Time, Upstream};
-use crate::rules::Dependencies;
 use std::cmp::Reverse;
 
 /// Whoever looks for a parent.
@@ -108,31 +106,21 @@ impl Parent {
 impl Shard {
     pub(super) fn parent_of(&self, child: &Child<'_>) -> Option<&Upstream> {
         let dependencies = self.rules.dependencies();
-        match self.candidates.of(child.service_id) {
-            Some(known) => parent_among(known, child, dependencies),
-            // Its service's first incident here.
-            None if dependencies.upstreams(child.service_id).is_empty() => None,
-            None => {
-                let id = parent_among(&Known::of(child.service_id, dependencies, &self.upstreams), child, dependencies)?.id;
-                self.upstreams.get(id).map(|fact| &**fact)
+        let mut best: Option<(Rank, &Upstream)> = None;
+        for class in self.candidates.classes(child.service_id, dependencies) {
+            let suppresses = class.may_suppress(child);
+            for fact in class.around(child.first_seen_at) {
+                // By falling place: once one is worse than the best, so is whatever comes behind it.
+                if best.is_some_and(|(best, _)| best > Rank { suppresses, place: child.place(fact) }) {
+                    break;
+                }
+                let in_cycle = dependencies.in_cycle(child.service_id, &fact.service_id);
+                if let Some(rank) = child.rank(fact, in_cycle) {
+                    best = Some((rank, fact));
+                    break;
+                }
             }
         }
+        best.map(|(_, fact)| fact)
     }
-}
-
-fn parent_among<'k>(known: &'k Known, child: &Child<'_>, dependencies: &Dependencies) -> Option<&'k Upstream> {
-    let mut best: Option<(Rank, &Upstream)> = None;
-    for class in known.classes() {
-        let suppresses = class.suppresses(child);
-        for fact in class.around(child.first_seen_at) {
-            // By falling place: once one is worse than the best, so is whatever comes behind it.
-            if best.is_some_and(|(best, _)| best > Rank { suppresses, place: child.place(fact) }) {
-                break;
-            }
-            let Some(rank) = child.rank(fact, dependencies.in_cycle(child.service_id, &fact.service_id)) else { continue };
-            best = Some((rank, fact));
-            break;
-        }
-    }
-    best.map(|(_, fact)| fact)
 }

@@ -159,7 +159,7 @@ impl Shard {
                     };
                     let dependencies = self.rules.dependencies();
                     if !dependencies.upstreams(&full.incident.service_id).is_empty() {
-                        self.candidates.watch(&full.incident.service_id, dependencies, &self.upstreams);
+                        self.candidates.watch(&full.incident.service_id, dependencies);
                         self.children.put(slot, &full, &self.upstreams);
                     }
                     self.touch(slot, Dirty::Snapshot);

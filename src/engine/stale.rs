@@ -66,7 +66,15 @@ impl Shard {
         let ranges = self.stale.take(now, interval);
         if !ranges.is_empty() {
             let around = ranges.iter().flat_map(|(service_id, (from, to))| self.store.around(service_id, *from, *to));
-            let found: Vec<Slot> = around.filter(|(slot, entry)| self.is_stale(*slot, entry)).map(|(slot, _)| slot).collect();
+            let stale: Vec<Slot> = around.filter(|(slot, entry)| self.is_stale(*slot, entry)).map(|(slot, _)| slot).collect();
+            let soon = self.settings.publish_interval <= interval;
+            let counts = |slot: &Slot| soon && self.store.get(*slot).is_some_and(|entry| entry.counts.unpublished);
+            let (counting, found): (Vec<Slot>, Vec<Slot>) = stale.into_iter().partition(counts);
+            // Its publication sees to it, unless another comes before that.
+            for entry in counting.into_iter().filter_map(|slot| self.store.get(slot)) {
+                self.stale.mark(self.store.name_of(entry), entry.first_seen_at, entry.first_seen_at);
+                self.stale.due = Some(Time((now.0.div_euclid(interval) + 1) * interval));
+            }
             let waiting = std::mem::take(&mut self.stale.found);
             self.stale.found = self.oldest_first(found.into_iter().chain(waiting));
             self.stale.found.dedup();

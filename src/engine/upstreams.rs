@@ -21,7 +21,6 @@ const BYTES: usize = 96;
 
 pub struct Upstreams {
     by_id: HashMap<IncidentId, Held, FxBuildHasher>,
-    by_service: HashMap<String, BTreeSet<IncidentId>, FxBuildHasher>,
     /// Of the closed ones: when they are forgotten (wall time).
     ends: BTreeSet<(Time, IncidentId)>,
     /// Of which the changelog has yet to hear; some perhaps twice.
@@ -45,13 +44,7 @@ enum Written<'a> {
 
 impl Default for Upstreams {
     fn default() -> Upstreams {
-        Upstreams {
-            by_id: HashMap::default(),
-            by_service: HashMap::default(),
-            ends: BTreeSet::new(),
-            changed: Vec::new(),
-            ring: Ring::new(b'u'),
-        }
+        Upstreams { by_id: HashMap::default(), ends: BTreeSet::new(), changed: Vec::new(), ring: Ring::new(b'u') }
     }
 }
 
@@ -65,14 +58,9 @@ impl Upstreams {
         self.by_id.get(&id).map(|held| &held.fact)
     }
 
-    pub fn of(&self, service_id: &str) -> impl Iterator<Item = &Rc<Upstream>> {
-        self.by_service.get(service_id).into_iter().flatten().filter_map(|id| self.get(*id))
-    }
-
     /// Those of the services that `takes` takes, in an order that does not hang on how they came.
     pub fn of_services(&self, takes: impl Fn(&str) -> bool) -> Vec<IncidentId> {
-        let known = self.by_service.iter().filter(|(service, _)| takes(service));
-        let mut ids: Vec<IncidentId> = known.flat_map(|(_, ids)| ids).copied().collect();
+        let mut ids: Vec<IncidentId> = self.all().filter(|fact| takes(&fact.service_id)).map(|fact| fact.id).collect();
         ids.sort_unstable();
         ids
     }
@@ -91,28 +79,16 @@ impl Upstreams {
     fn insert(&mut self, fact: Rc<Upstream>, keep: Millis, written_in: u64) {
         let id = fact.id;
         let ends_at = (fact.status == Status::Closed).then(|| fact.at + keep);
-        let before = self.by_id.insert(id, Held { ends_at, written_in, fact: Rc::clone(&fact) });
-        if let Some(at) = before.as_ref().and_then(|before| before.ends_at) {
+        let before = self.by_id.insert(id, Held { fact, ends_at, written_in });
+        if let Some(at) = before.and_then(|before| before.ends_at) {
             self.ends.remove(&(at, id));
         }
         self.ends.extend(ends_at.map(|at| (at, id)));
-        if before.is_none() {
-            match self.by_service.get_mut(&fact.service_id) {
-                Some(ids) => ids.insert(id),
-                None => self.by_service.entry(fact.service_id.clone()).or_default().insert(id),
-            };
-        }
     }
 
     pub fn remove(&mut self, id: IncidentId) -> Option<Rc<Upstream>> {
         let Held { fact, ends_at, .. } = self.by_id.remove(&id)?;
         self.changed.push(id);
-        if let Some(ids) = self.by_service.get_mut(&fact.service_id) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_service.remove(&fact.service_id);
-            }
-        }
         if let Some(at) = ends_at {
             self.ends.remove(&(at, id));
         }

@@ -33,7 +33,8 @@ pub fn check(world: &mut World) {
         now: world.now,
         worked_at: world.worked_at,
         skew: if world.skews { 2 * HOUR } else { 0 },
-        names_within: world.settings.publish_interval,
+        // A look, and the publication that it leaves it to.
+        names_within: 2 * world.settings.publish_interval,
         opens_within: match world.set {
             // The hold.
             Set::Plain | Set::Quiet => 2 * SECOND,
