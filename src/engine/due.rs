@@ -25,7 +25,7 @@ impl Shard {
             self.wake(&mut full, due, now, step);
         } else {
             let version = full.incident.version;
-            if self.is_stale(slot, entry) {
+            if self.stale.is_marked(self.store.name_of(entry), entry.first_seen_at) && self.is_stale(slot, entry) {
                 self.link_anew(&mut full, now, step);
             }
             if full.incident.version == version {

@@ -34,6 +34,11 @@ impl Stale {
         }
     }
 
+    /// Was anything heard that may concern an incident of that age? A glance, where most were not.
+    pub fn is_marked(&self, service_id: &str, first_seen_at: Time) -> bool {
+        self.ranges.get(service_id).is_some_and(|(from, to)| (*from..=*to).contains(&first_seen_at))
+    }
+
     /// When it is to be looked at; `None`: there is nothing. As early as can be where that was not said yet.
     pub fn next(&self) -> Option<Time> {
         if !self.found.is_empty() {

@@ -328,3 +328,20 @@ fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
     world.pass(10 * SECOND);
     assert_eq!((seen(&world, child).parent, seen(&world, child).suppressed), (Some(older), true));
 }
+
+/// It is never at rest, so that only its own publications can name the better one.
+#[test]
+fn one_that_goes_on_counting_is_given_a_better_parents_name_with_its_counts() {
+    let mut world = depending();
+    world.restarts = false;
+    let child = world.fire("b", "2", Severity::Low);
+    world.pass(10 * MINUTE);
+    world.fire("a", "1", HIGH);
+    world.pass(SECOND);
+    let older = world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
+    for _ in 0..25 {
+        world.fire("b", "2", Severity::Low);
+        world.pass(SECOND);
+    }
+    assert_eq!(seen(&world, child).parent, Some(older));
+}
