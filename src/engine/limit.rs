@@ -132,6 +132,17 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_limit_whose_times_are_kept_one_by_one_is_exact() {
+        let (most, parts) = (limits(Some(MOST), None), HOUR / MOST as Millis);
+        let first = Time(NOON.0.div_euclid(parts) * parts);
+        let mut window = Window::default();
+        (1..MOST).for_each(|n| window.note(first + (n as Millis - 1), most));
+        assert_eq!(until(&window, first + MOST as Millis, most), None);
+        window.note(first + MOST as Millis, most);
+        assert_eq!(until(&window, first + MOST as Millis, most), Some(first + HOUR));
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_lets_no_more_through() {
         let one = limits(Some(1), None);
         let mut window = Window::default();

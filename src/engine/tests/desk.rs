@@ -114,6 +114,8 @@ fn what_was_snoozed_meanwhile_goes_to_default_channels_when_that_ends() {
     assert_eq!(world.sent(), ["r triggered 1", "r limited 1"]);
     world.pass(11 * MINUTE);
     assert_eq!((world.sent(), world.unrouted), (vec![" triggered 2".to_owned()], 1));
+    let verdicts = world.decisions.last().map(|decision| &decision.verdicts[..]).unwrap_or_default();
+    assert!(matches!(verdicts, [only] if only.kind == "default_channels" && only.actions.len() == 1), "{verdicts:?}");
 }
 
 #[test]
@@ -237,6 +239,29 @@ fn what_waits_at_a_desk_that_is_far_behind_is_void_once_its_incident_is_over_or_
             assert_eq!(world.sent(), ["r unsuppressed 1"], "its end is a new epoch, which asks again");
         }
     }
+}
+
+#[test]
+fn what_waits_of_others_and_of_its_own_end_stays_when_an_incident_is_over() {
+    let mut world = world(
+        r##"notification(#{ name: "r", on: ["triggered", "resolved"], rate_limit: #{ max_per_hour: 9 }, channels: [slack("#a")] });"##,
+    );
+    let desk = crate::model::home::home(b"r", PARTITIONS) as usize;
+    let services = ["a", "b", "c", "d", "e", "f", "g"];
+    let elsewhere = services.iter().find(|service| crate::model::home::home(service.as_bytes(), PARTITIONS) as usize != desk);
+    let service = elsewhere.expect("not all are at home with the desk");
+    world.shards[desk].hold(true);
+    let id = world.fire(service, "1", LOW);
+    world.fire(service, "2", LOW);
+    // It closes before the desk has heard that it is resolved.
+    world.alert(service, "1", LOW, AlertStatus::Resolved);
+    let close = Command::Incident { id, user: None, note: None, act: IncidentCommand::Close };
+    let at = world.now;
+    world.give(u32::from(id.partition), Input::Command { command: &close, at });
+    world.pass(SECOND);
+    world.shards[desk].hold(false);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), ["r triggered 2", "r resolved 1"]);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use super::world::*;
 use super::*;
+use crate::model::home::home;
 use crate::model::time::SECOND;
 use crate::model::{ActionKind, Command, Fact, IncidentCommand};
+use std::collections::BTreeSet;
 
 const RULES: &str = r##"
 remediation(#{ name: "fix", budget: #{ max_per_hour: 1 }, actions: [restart()] });
@@ -33,6 +35,27 @@ fn asks(world: &mut World, service: &str) -> IncidentId {
 fn acknowledge(world: &mut World, id: IncidentId) {
     let command = Command::Incident { id, user: None, note: None, act: IncidentCommand::Acknowledge };
     world.give(u32::from(id.partition), Input::Command { command: &command, at: world.now });
+}
+
+/// One shard knows all grants of a rule, whichever shard asks; and not every rule's are one shard's to know.
+#[test]
+fn a_budget_is_asked_and_handed_back_at_the_home_of_its_rules_name() {
+    let mut homes = BTreeSet::new();
+    for rule in ["fix", "mend", "renew", "repair", "restore"] {
+        let mut world = world(&RULES.replace("fix", rule));
+        let home = home(rule.as_bytes(), PARTITIONS);
+        homes.insert(home);
+        world.alert("a", "1", Severity::Low, AlertStatus::Firing);
+        let (to, ask) = world.inbox.pop_front().expect("the budget's home is asked");
+        assert!(matches!(ask, Fact::BudgetAsk(_)) && to == home, "{rule}: {to}, {ask:?}");
+        world.give(to, Input::Fact(&ask));
+        world.alert("a", "1", Severity::Low, AlertStatus::Resolved);
+        let (to, answer) = world.inbox.pop_front().expect("it answers");
+        world.give(to, Input::Fact(&answer));
+        let (to, back) = world.inbox.pop_front().expect("the grant comes too late");
+        assert!(matches!(back, Fact::BudgetReturn { .. }) && to == home, "{rule}: {to}, {back:?}");
+    }
+    assert!(homes.len() > 1, "{homes:?}");
 }
 
 /// The grant was handed back: the next one gets it.

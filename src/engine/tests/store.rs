@@ -76,6 +76,23 @@ fn restored_in_whatever_order_what_closes_takes_no_other_with_it() {
     assert_eq!(related(&world, third), [second]);
 }
 
+#[test]
+fn services_whose_last_incident_closes_leave_all_others_their_own() {
+    let mut world = world("");
+    world.restarts = false;
+    let services: Vec<String> = (0..600).map(|number| format!("service-{number}")).collect();
+    let ids: Vec<IncidentId> =
+        services.iter().map(|service| world.alert(service, "1", Severity::Low, AlertStatus::Firing)).collect();
+    for id in ids.iter().step_by(2) {
+        act(&mut world, *id, IncidentCommand::Close);
+    }
+    for (at, (service, id)) in services.iter().zip(&ids).enumerate() {
+        let second = world.alert(service, "2", Severity::Low, AlertStatus::Firing);
+        let like_it = if at % 2 == 0 { Vec::new() } else { vec![*id] };
+        assert_eq!(related(&world, second), like_it, "{service}");
+    }
+}
+
 /// A million live at once: what incidents of one service have in common is kept once, also after a restart.
 #[test]
 fn what_is_alike_is_small_once_it_is_committed() {
@@ -88,6 +105,8 @@ fn what_is_alike_is_small_once_it_is_committed() {
         let entries = world.shards.iter().flat_map(|shard| shard.store.slots());
         let (sizes, plain): (Vec<usize>, Vec<usize>) =
             entries.map(|(_, entry)| (entry.body.len(), entry.body.read().expect("it reads").len())).unzip();
+        let samples = sizes.iter().filter(|size| **size == 0).count();
+        assert!(samples * 4 < sizes.len(), "{samples} of {} are samples, restarts: {restarts}", sizes.len());
         let (sizes, plain) = (sizes.iter().sum::<usize>(), plain.iter().sum::<usize>());
         assert!(sizes * 3 < plain * 2, "{sizes} of {plain} bytes, restarts: {restarts}");
     }
