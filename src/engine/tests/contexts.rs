@@ -3,7 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::model::time::SECOND;
-use crate::model::{EventBody, Measurement, ServiceEvent};
+use crate::model::{Change, EventBody, Measurement, ServiceEvent};
 use std::collections::BTreeSet;
 
 fn read(world: &mut World, service: &str, metric: &str, value: f64) {
@@ -45,6 +45,23 @@ fn past_the_most_metrics_of_a_service_the_one_read_longest_ago_gives_way() {
     };
     assert_eq!(known(&metrics, read_first(4, "one")), all_but("five"), "as many as may be kept");
     assert_eq!(known(&metrics, read_first(4, "five")), all_but("one"));
+}
+
+#[test]
+fn past_the_most_changes_of_a_service_the_oldest_gives_way() {
+    for (others, known) in [(7, true), (8, false)] {
+        let mut world = world(
+            r##"notification(#{ name: "r", when: |incident, context| context.recent_deployment(60), channels: [slack("#a")] });"##,
+        );
+        for kind in ["deployment"].into_iter().chain(std::iter::repeat_n("config_change", others)) {
+            let change = Change { kind: kind.to_owned(), description: String::new(), timestamp: world.now, id: None };
+            let event = ServiceEvent { service_id: "a".to_owned(), body: EventBody::Change(change) };
+            world.give(crate::model::home::home(b"a", PARTITIONS), Input::Event(&event));
+            world.pass(SECOND);
+        }
+        world.fire("a", "1", Severity::Low);
+        assert_eq!(!world.sent().is_empty(), known, "{others} after it");
+    }
 }
 
 #[test]
