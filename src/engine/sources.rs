@@ -71,16 +71,6 @@ impl Sources {
         }
     }
 
-    /// Would `signal` only move a known source's time?
-    pub fn know(&self, signal: Signal<'_>) -> bool {
-        match signal.name {
-            None => self.anonymous != Time::NEVER,
-            Some(name) => {
-                self.named().iter().any(|source| *source.name == *name && source.starts_at == signal.starts_at) || self.overflowed
-            }
-        }
-    }
-
     /// Takes a firing; past `max` sources it is only remembered that there are more.
     pub fn fire(&mut self, signal: Signal<'_>, max: usize) -> Fired {
         let Some(name) = signal.name else {
