@@ -34,7 +34,7 @@ pub enum Gone {
     Forgotten(IncidentId),
 }
 
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Entries that are asked for ahead of their turn.
 pub const AHEAD: usize = 8;
 /// Dirty entries for which the list's memory is kept.
@@ -151,7 +151,7 @@ impl Shard {
             Some(Some((&VERSION, rest))) => Some(rest),
             Some(first) => {
                 return Err(format!(
-                    "format version {} is not known to this incidentd, which reads {VERSION}: it was written by a newer one",
+                    "format version {} is not known to this incidentd, which reads {VERSION}: another version of it wrote this",
                     first.map_or(0, |(version, _)| *version)
                 ));
             }

@@ -10,10 +10,8 @@ use crate::engine::services::Service;
 use crate::engine::sources::Sources;
 use crate::engine::timers::Timers;
 use crate::model::{Environment, Incident, IncidentId, Origin, Severity, Status, Time, TimelineEvent, Topic, number};
-use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::hash::BuildHasher;
 
 /// A place in the shard's slab of entries.
 pub type Slot = u32;
@@ -305,7 +303,8 @@ impl Full {
 
 /// Of what similarity compares; two missing values are equal.
 pub fn kin(incident: &Incident) -> [u32; 3] {
-    let hash = |text: &str| FxBuildHasher.hash_one(text) as u32;
+    // Written out (FNV-1a): the changelog keeps it, so that no other version of a crate may give another.
+    let hash = |text: &str| text.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let label = |name| incident.labels.get(name).map_or(0, hash);
     [hash(&incident.category), label("model_id"), label("metric_type")]
 }

@@ -3,6 +3,7 @@
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
+use crate::model::home::home;
 use crate::model::{Output, Severity, Time};
 use crate::rules::Dependencies;
 use std::rc::Rc;
@@ -100,7 +101,9 @@ impl Shard {
         if anew {
             // Of these nothing would be told any more, not even that they are over.
             let dependencies = Rc::clone(self.rules.dependencies());
-            let unasked = self.upstreams.of_services(|service| dependencies.dependents(service).is_empty());
+            let is_here = |service: &str| home(service.as_bytes(), self.settings.partitions) == u32::from(self.partition);
+            let asks = |service: &str| dependencies.dependents(service).iter().any(|dependent| is_here(dependent));
+            let unasked = self.upstreams.of_services(|service| !asks(service));
             self.apply(unasked.into_iter().map(|id| Change::ForgetUpstream { id }));
         }
         for slot in review {

@@ -11,7 +11,7 @@ impl Shard {
         self.store.find_id(id).and_then(|slot| self.store.get(slot)).map(|entry| entry.counts.occurrences)
     }
 
-    /// Every incident and all else as the changelog would have it, by key: what a restore must bring back.
+    /// Every incident and all else, each under a key of its own: what a restore must bring back.
     pub fn state(&self) -> Vec<StateRecord> {
         let mut state: Vec<StateRecord> = self.all_sides().iter().map(|side| self.side_record(side)).collect();
         for (_, entry) in self.store.slots() {

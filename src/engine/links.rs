@@ -1,6 +1,7 @@
 //! Which incident hangs on which: duplicate, cascade, related (SPEC 4.4).
 //!
-//! A link follows from the facts known, never from the order in which they came: it is worked out anew whenever one comes.
+//! A link follows from the facts known, never from the order in which they came: it is worked out anew when one comes, or soon after
+//! (`stale`).
 
 use crate::engine::entry::{Entry, Full, Slot, half, kin};
 use crate::engine::parents::{Child, Parent};

@@ -3,14 +3,14 @@
 //! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
 //! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What makes
 //! somebody quiet, and what becomes of the parent that he has, is never waited for. The rest is seen to when its counts are
-//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes nothing.
+//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes little.
 
 use crate::engine::entry::{Entry, Slot};
 use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
 use crate::model::time::{Millis, SECOND};
 use crate::model::{Output, Time};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
 
 /// So many are looked at before the next records are taken: a storm's are tens of thousands.
@@ -24,6 +24,8 @@ pub struct Stale {
     due: Option<Time>,
     /// Those whose interval is over, the last first.
     found: Vec<Slot>,
+    /// The last look has left these to the publication of their counts.
+    left: HashSet<Slot, FxBuildHasher>,
 }
 
 impl Stale {
@@ -73,9 +75,12 @@ impl Shard {
             let around = ranges.iter().flat_map(|(service_id, (from, to))| self.store.around(service_id, *from, *to));
             let stale: Vec<Slot> = around.filter(|(slot, entry)| self.is_stale(*slot, entry)).map(|(slot, _)| slot).collect();
             let soon = self.settings.publish_interval <= interval;
-            let counts = |slot: &Slot| soon && self.store.get(*slot).is_some_and(|entry| entry.counts.unpublished);
+            let left = std::mem::take(&mut self.stale.left);
+            let counts =
+                |slot: &Slot| soon && !left.contains(slot) && self.store.get(*slot).is_some_and(|entry| entry.counts.unpublished);
             let (counting, found): (Vec<Slot>, Vec<Slot>) = stale.into_iter().partition(counts);
-            // Its publication sees to it, unless another comes before that.
+            // The timer's publication sees to it, once; should another come before that, the next look does.
+            self.stale.left.extend(&counting);
             for entry in counting.into_iter().filter_map(|slot| self.store.get(slot)) {
                 self.stale.mark(self.store.name_of(entry), entry.first_seen_at, entry.first_seen_at);
                 self.stale.due = Some(Time((now.0.div_euclid(interval) + 1) * interval));

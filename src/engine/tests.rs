@@ -4,6 +4,7 @@ mod contexts;
 mod desk;
 mod gauges;
 mod held;
+mod late;
 mod links;
 mod people;
 mod reload;

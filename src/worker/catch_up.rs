@@ -17,8 +17,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Records that may wait in all lanes of a worker together.
+/// Records that may wait in all lanes of a worker together; a large one counts as several.
 const WAITING: usize = 200_000;
+/// Up to so many bytes a record counts as one.
+const SMALL: usize = 4 << 10;
 
 /// A lane that is behind.
 pub struct CatchUp {
@@ -45,6 +47,17 @@ enum Waiting {
     End(i64),
 }
 
+impl Waiting {
+    fn weight(&self) -> usize {
+        match self {
+            Waiting::Record(_, batch, at) => {
+                1 + batch.record(*at).and_then(|record| record.value()).map_or(0, |value| value.len() / SMALL)
+            }
+            Waiting::End(_) => 0,
+        }
+    }
+}
+
 /// Of equal timestamps the smaller goes first.
 fn rank(topic: usize) -> u8 {
     match INPUTS[topic] {
@@ -57,7 +70,7 @@ fn rank(topic: usize) -> u8 {
 
 impl CatchUp {
     fn push(&mut self, topic: usize, entry: Waiting) {
-        self.waiting += usize::from(matches!(entry, Waiting::Record(..)));
+        self.waiting += entry.weight();
         self.queues[topic].entries.push_back(entry);
     }
 
@@ -105,8 +118,9 @@ impl Lane {
                 self.take_alerts(moment, &mut catch_up);
                 continue;
             }
-            if let Some(Waiting::Record(_, batch, at)) = catch_up.queues[topic].entries.pop_front() {
-                catch_up.waiting -= 1;
+            let first = catch_up.queues[topic].entries.pop_front();
+            catch_up.waiting -= first.as_ref().map_or(0, Waiting::weight);
+            if let Some(Waiting::Record(_, batch, at)) = first {
                 catch_up.queues[topic].at_end = false;
                 if let Some(record) = batch.record(at) {
                     self.take(moment, topic, &record, None);
@@ -142,12 +156,13 @@ impl Lane {
         queue.at_end = false;
         let mut group: SmallVec<[(Rc<Batch>, usize); AHEAD]> = SmallVec::new();
         while group.len() < AHEAD
-            && let Some(Waiting::Record(..)) = queue.entries.front()
-            && let Some(Waiting::Record(_, batch, at)) = queue.entries.pop_front()
+            && let Some(first @ Waiting::Record(..)) = queue.entries.front()
         {
-            group.push((batch, at));
+            catch_up.waiting -= first.weight();
+            if let Some(Waiting::Record(_, batch, at)) = queue.entries.pop_front() {
+                group.push((batch, at));
+            }
         }
-        catch_up.waiting -= group.len();
         let records = group.iter().filter_map(|(batch, at)| batch.record(*at));
         let opened: SmallVec<[_; AHEAD]> = records.map(|record| (self.open(moment, ALERTS, &record), record)).collect();
         opened.iter().filter_map(|(opened, _)| opened.as_ref()).for_each(|opened| self.expect(opened));

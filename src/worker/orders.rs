@@ -159,6 +159,8 @@ impl Lane {
                 }
                 _ => {
                     self.urgent = true;
+                    // What was told before it is heard before it.
+                    self.buffer.extend(self.telling.take());
                     self.say(forwarded);
                     return Ok(());
                 }

@@ -39,8 +39,9 @@ impl Replies {
 #[test]
 fn a_command_that_stands_elsewhere_is_carried_out_at_home_and_answered() {
     let _turn = turn();
-    // Where a merge publishes the incident its reply carries it, too.
-    let app = App::new("commands", Settings { partitions: PARTITIONS, publish_interval: "10m", ..Settings::default() });
+    // Where a merge publishes the incident its reply carries it, too; of one that opened while its shard caught up the next does.
+    let tables = "[catch_up]\nmax = \"0\"".to_owned();
+    let app = App::new("commands", Settings { partitions: PARTITIONS, publish_interval: "10m", tables, ..Settings::default() });
     let process = app.start();
     let writer = Writer::new();
     let mut replies = Replies { reader: Reader::new(&app.topic("incidentd-replies")), found: BTreeMap::new() };

@@ -6,17 +6,17 @@ use super::*;
 use crate::model::time::{HOUR, SECOND};
 use crate::model::{Command, IncidentCommand};
 
-const HIGH: Severity = Severity::High;
+pub(super) const HIGH: Severity = Severity::High;
 
 /// An incident as people see it now.
 #[derive(Clone, PartialEq, Debug)]
-struct Seen {
-    parent: Option<IncidentId>,
+pub(super) struct Seen {
+    pub(super) parent: Option<IncidentId>,
     kind: Option<String>,
-    suppressed: bool,
+    pub(super) suppressed: bool,
 }
 
-fn seen(world: &World, id: IncidentId) -> Seen {
+pub(super) fn seen(world: &World, id: IncidentId) -> Seen {
     let store = &world.shards[usize::from(id.partition)].store;
     let incident = store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open").full().expect("it reads").incident;
     Seen {
@@ -32,7 +32,7 @@ fn say(world: &mut World, id: IncidentId, act: IncidentCommand, at: Time) {
     world.deliver();
 }
 
-const RULES: &str = r##"notification(#{ name: "r", channels: [slack("#a")] });"##;
+pub(super) const RULES: &str = r##"notification(#{ name: "r", channels: [slack("#a")] });"##;
 
 /// What is said of the root at minute 18, two minutes before the duplicate opens, read before it or after.
 #[test]
@@ -153,9 +153,9 @@ fn what_is_left_of_duplicates_hangs_on_a_cascade_where_there_is_one() {
     assert_eq!((link.parent, link.kind.as_deref(), link.suppressed), (Some(parent), Some("cascade"), true));
 }
 
-const DEPENDS: &str = "[dependencies]\nb = [\"a\"]\n";
+pub(super) const DEPENDS: &str = "[dependencies]\nb = [\"a\"]\n";
 
-fn depending() -> World {
+pub(super) fn depending() -> World {
     world_with(&[("a.rhai", RULES), ("dependencies.toml", DEPENDS)])
 }
 
@@ -313,58 +313,4 @@ fn what_a_reload_makes_depend_on_it_is_told_of_an_incident_that_others_know_alre
     world.pass(SECOND);
     let link = seen(&world, child);
     assert_eq!((link.parent, link.suppressed), (Some(parent), true));
-}
-
-/// Of those that came after it the oldest is the best: one that is heard of later takes it from one that is younger.
-#[test]
-fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
-    for restarts in [true, false] {
-        let mut world = depending();
-        world.restarts = restarts;
-        let child = world.fire("b", "2", Severity::Low);
-        world.pass(10 * MINUTE);
-        let younger = world.fire("a", "1", HIGH);
-        world.pass(SECOND);
-        assert_eq!(seen(&world, child).parent, Some(younger));
-        let older = world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
-        world.pass(10 * SECOND);
-        let link = seen(&world, child);
-        assert_eq!((link.parent, link.suppressed), (Some(older), true), "restarts: {restarts}");
-    }
-}
-
-/// What waits in the inbox is taken together: whoever could hang on several of them hangs on the best at once.
-#[test]
-fn whom_many_facts_of_one_batch_concern_is_linked_once() {
-    let home = |service: &str| crate::model::home::home(service.as_bytes(), PARTITIONS);
-    let services = ["a", "c", "d", "e", "f", "g"];
-    let elsewhere = services.into_iter().find(|service| home(service) != home("b")).expect("not all are at home with `b`");
-    let mut world = world_with(&[("a.rhai", RULES), ("dependencies.toml", &format!("[dependencies]\nb = [\"{elsewhere}\"]\n"))]);
-    let child = world.fire("b", "2", Severity::Low);
-    world.pass(10 * MINUTE);
-    world.alert(elsewhere, "1", HIGH, AlertStatus::Firing);
-    let older = world.alert_of(elsewhere, "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
-    let (to, facts): (Vec<u32>, Vec<_>) = world.inbox.drain(..).unzip();
-    assert!(to.len() >= 2 && to.iter().all(|to| *to == home("b")), "{to:?}");
-    let (before, mut out) = (world.published, Vec::new());
-    world.shards[home("b") as usize].process_facts(world.now, &facts, &mut out);
-    world.take(home("b"), out);
-    assert_eq!((seen(&world, child).parent, world.published - before), (Some(older), 1));
-}
-
-/// It is never at rest, so that only its own publications can name the better one.
-#[test]
-fn one_that_goes_on_counting_is_given_a_better_parents_name_with_its_counts() {
-    let mut world = depending();
-    world.restarts = false;
-    let child = world.fire("b", "2", Severity::Low);
-    world.pass(10 * MINUTE);
-    world.fire("a", "1", HIGH);
-    world.pass(SECOND);
-    let older = world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
-    for _ in 0..25 {
-        world.fire("b", "2", Severity::Low);
-        world.pass(SECOND);
-    }
-    assert_eq!(seen(&world, child).parent, Some(older));
 }
