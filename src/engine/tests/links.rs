@@ -239,6 +239,11 @@ fn what_waits_is_named_until_it_is_over() {
     assert!(matches!(&held[..], [(id, what)] if *id == child && what.contains("Held")), "{held:?}");
     world.pass(2 * SECOND);
     assert!(waiting(&world).is_empty());
+    let at = world.now;
+    say(&mut world, child, IncidentCommand::Snooze { minutes: 5 }, at);
+    world.fire("b", "2", Severity::Critical);
+    let owed = waiting(&world);
+    assert!(matches!(&owed[..], [(id, what)] if *id == child && what.contains("SeverityChanged")), "{owed:?}");
 }
 
 /// What was known of it before is rewritten: it was in somebody's hands when the child opened, and is the better parent.
