@@ -5,7 +5,7 @@
 
 use crate::engine::parents::{Child, Parent};
 use crate::engine::upstreams::{Upstreams, WINDOW};
-use crate::model::{Environment, IncidentId, Severity, Time, Upstream};
+use crate::model::{IncidentId, Time, Upstream};
 use crate::rules::Dependencies;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -38,10 +38,7 @@ struct Known {
 
 /// Incidents that may suppress the same children.
 pub struct Class {
-    severity: Severity,
-    environment: Environment,
-    /// False: nobody, as things are.
-    able: bool,
+    alike: Parent,
     seen: BTreeMap<(Time, IncidentId), Rc<Upstream>>,
 }
 
@@ -110,11 +107,9 @@ impl Candidates {
 
 impl Known {
     fn class(&mut self, fact: &Upstream) -> &mut BTreeMap<(Time, IncidentId), Rc<Upstream>> {
-        let Upstream { severity, environment, .. } = *fact;
-        let able = Parent::of_fact(fact).is_able();
-        let same = |class: &Class| (class.severity, class.environment, class.able) == (severity, environment, able);
-        let at = self.classes.iter().position(same).unwrap_or_else(|| {
-            self.classes.push(Class { severity, environment, able, seen: BTreeMap::new() });
+        let alike = Parent::of_fact(fact);
+        let at = self.classes.iter().position(|class| class.alike == alike).unwrap_or_else(|| {
+            self.classes.push(Class { alike, seen: BTreeMap::new() });
             self.classes.len() - 1
         });
         &mut self.classes[at].seen
@@ -123,7 +118,7 @@ impl Known {
 
 impl Class {
     pub fn may_suppress(&self, child: &Child<'_>) -> bool {
-        self.able && self.environment == child.environment && self.severity >= child.severity
+        self.alike.may_suppress(child)
     }
 
     /// By falling place for a child first seen at `at`: those of the window up to then, newest first; then those of the window

@@ -19,6 +19,7 @@ pub struct Child<'a> {
 }
 
 /// What a parent is to a child.
+#[derive(PartialEq)]
 pub struct Parent {
     severity: Severity,
     environment: Environment,
@@ -94,12 +95,7 @@ impl Parent {
     }
 
     pub fn may_suppress(&self, child: &Child<'_>) -> bool {
-        self.environment == child.environment && self.severity >= child.severity && self.is_able()
-    }
-
-    /// Is there anybody whom it may suppress?
-    pub fn is_able(&self) -> bool {
-        !self.muted && !self.untold
+        self.environment == child.environment && self.severity >= child.severity && !self.muted && !self.untold
     }
 }
 

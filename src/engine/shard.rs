@@ -196,8 +196,8 @@ impl Shard {
                 Change::Upstream(fact) => {
                     self.recheck_dependents(&fact);
                     let fact = Rc::new(fact);
-                    self.candidates.put(self.upstreams.get(fact.id).map(|before| &**before), &fact);
-                    self.upstreams.put(fact, self.settings.keep_upstream());
+                    let before = self.upstreams.put(Rc::clone(&fact), self.settings.keep_upstream());
+                    self.candidates.put(before.as_deref(), &fact);
                 }
                 Change::ForgetUpstream { id } => {
                     if let Some(fact) = self.upstreams.remove(id) {

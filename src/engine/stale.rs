@@ -83,8 +83,8 @@ impl Shard {
             self.stale.left.extend(&counting);
             for entry in counting.into_iter().filter_map(|slot| self.store.get(slot)) {
                 self.stale.mark(self.store.name_of(entry), entry.first_seen_at, entry.first_seen_at);
-                self.stale.due = Some(Time((now.0.div_euclid(interval) + 1) * interval));
             }
+            self.stale.due = (!self.stale.left.is_empty()).then(|| Time((now.0.div_euclid(interval) + 1) * interval));
             let waiting = std::mem::take(&mut self.stale.found);
             self.stale.found = self.oldest_first(found.into_iter().chain(waiting));
             self.stale.found.dedup();

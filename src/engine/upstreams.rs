@@ -71,24 +71,31 @@ impl Upstreams {
     }
 
     /// `keep`: for so long one that is closed is known, counted from when it fired no more.
-    pub fn put(&mut self, fact: Rc<Upstream>, keep: Millis) {
+    /// Returns what was known of the same incident until now.
+    pub fn put(&mut self, fact: Rc<Upstream>, keep: Millis) -> Option<Rc<Upstream>> {
         self.changed.push(fact.id);
-        self.insert(fact, keep, 0);
+        self.insert(fact, keep, 0)
     }
 
-    fn insert(&mut self, fact: Rc<Upstream>, keep: Millis, written_in: u64) {
+    fn insert(&mut self, fact: Rc<Upstream>, keep: Millis, written_in: u64) -> Option<Rc<Upstream>> {
         let id = fact.id;
         let ends_at = (fact.status == Status::Closed).then(|| fact.at + keep);
         let before = self.by_id.insert(id, Held { fact, ends_at, written_in });
-        if let Some(at) = before.and_then(|before| before.ends_at) {
+        if let Some(at) = before.as_ref().and_then(|before| before.ends_at) {
             self.ends.remove(&(at, id));
         }
         self.ends.extend(ends_at.map(|at| (at, id)));
+        before.map(|before| before.fact)
     }
 
     pub fn remove(&mut self, id: IncidentId) -> Option<Rc<Upstream>> {
-        let Held { fact, ends_at, .. } = self.by_id.remove(&id)?;
+        let fact = self.forget(id)?;
         self.changed.push(id);
+        Some(fact)
+    }
+
+    fn forget(&mut self, id: IncidentId) -> Option<Rc<Upstream>> {
+        let Held { fact, ends_at, .. } = self.by_id.remove(&id)?;
         if let Some(at) = ends_at {
             self.ends.remove(&(at, id));
         }
@@ -137,12 +144,11 @@ impl Upstreams {
                     id
                 }
                 Written::Forgotten(id) => {
-                    self.remove(id);
+                    self.forget(id);
                     id
                 }
             });
         }
-        self.changed.clear();
         self.ring.push(key, ids.into());
         Ok(())
     }

@@ -20,6 +20,7 @@ struct Rest<'w> {
     worked_at: Time,
     /// By so much the clocks of those that wrote may have been off.
     skew: Millis,
+    /// Longer than a better parent that changes nothing of who is told waits for its name.
     names_within: Millis,
     /// Longer than an opening takes: from then on an incident of which nobody was told will not be told of by it.
     opens_within: Millis,

@@ -5,18 +5,23 @@ use super::world::*;
 use super::*;
 use crate::model::time::SECOND;
 
+/// An incident that hangs on one that came after it, and an older one of those, which was heard of later.
+fn named_anew(world: &mut World) -> (IncidentId, IncidentId) {
+    let child = world.fire("b", "2", Severity::Low);
+    world.pass(10 * MINUTE);
+    let younger = world.fire("a", "1", HIGH);
+    world.pass(SECOND);
+    assert_eq!(seen(world, child).parent, Some(younger));
+    (child, world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE))
+}
+
 /// Of those that came after it the oldest is the best: one that is heard of later takes it from one that is younger.
 #[test]
 fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
     for restarts in [true, false] {
         let mut world = depending();
         world.restarts = restarts;
-        let child = world.fire("b", "2", Severity::Low);
-        world.pass(10 * MINUTE);
-        let younger = world.fire("a", "1", HIGH);
-        world.pass(SECOND);
-        assert_eq!(seen(&world, child).parent, Some(younger));
-        let older = world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
+        let (child, older) = named_anew(&mut world);
         world.pass(10 * SECOND);
         let link = seen(&world, child);
         assert_eq!((link.parent, link.suppressed), (Some(older), true), "restarts: {restarts}");
@@ -48,11 +53,7 @@ fn one_that_goes_on_counting_is_given_a_better_parents_name() {
     for early in [false, true] {
         let mut world = depending();
         world.restarts = false;
-        let child = world.fire("b", "2", Severity::Low);
-        world.pass(10 * MINUTE);
-        world.fire("a", "1", HIGH);
-        world.pass(SECOND);
-        let older = world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
+        let (child, older) = named_anew(&mut world);
         for _ in 0..25 {
             if early {
                 world.now = world.now + SECOND;

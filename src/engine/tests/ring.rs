@@ -116,7 +116,7 @@ fn what_is_known_of_other_shards_incidents_and_what_is_forgotten_survives_restar
                 let fact = upstream(random.random_range(0..identities), revision, random.random_bool(0.2));
                 match random.random_bool(0.3) {
                     true => drop(upstreams.remove(fact.id)),
-                    false => upstreams.put(Rc::new(fact), 60_000),
+                    false => drop(upstreams.put(Rc::new(fact), 60_000)),
                 }
             }
             upstreams.changelog(&mut |record| log.push(record));
