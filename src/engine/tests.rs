@@ -10,6 +10,7 @@ mod people;
 mod reload;
 mod remedies;
 mod ring;
+mod sides;
 mod silences;
 mod store;
 mod world;

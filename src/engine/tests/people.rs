@@ -1,4 +1,4 @@
-//! SPEC 4.6 where time stands still for the program: a downtime, a reload. Every shard is restored after each commit.
+//! SPEC 4.6, 4.7 where time stands still for the program: a downtime, a reload. Every shard is restored after each commit.
 
 use super::world::*;
 use super::*;
@@ -119,4 +119,18 @@ fn a_rule_that_a_downtime_has_brought_hears_of_the_next_occurrence() {
     world.restart_with(&[("a.rhai", rules)]);
     world.fire("a", "1", Severity::Low);
     assert_eq!(world.sent(), ["r occurrence 1"]);
+}
+
+#[test]
+fn reminders_missed_in_a_downtime_come_as_one_and_the_next_keeps_to_the_rhythm() {
+    let mut world = world(r##"notification(#{ name: "r", repeat_minutes: 10, channels: [slack("#a")] });"##);
+    let id = world.fire("a", "1", Severity::Low);
+    assert_eq!(world.sent(), ["r triggered 1"]);
+    world.now = START + 35 * MINUTE;
+    world.tick(u32::from(id.partition));
+    assert_eq!(world.sent(), ["r reminder 1"], "of 10, 20 and 30");
+    world.pass(5 * MINUTE - 1);
+    assert_eq!(world.sent(), [""; 0]);
+    world.pass(1);
+    assert_eq!(world.sent(), ["r reminder 1"], "of 40");
 }
