@@ -15,6 +15,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::rc::Rc;
 
 const LEAST: IncidentId = IncidentId { partition: 0, hash: 0 };
+const GREATEST: IncidentId = IncidentId { partition: u16::MAX, hash: u64::MAX };
 
 /// Of a service, in `services`.
 type Place = u32;
@@ -33,13 +34,15 @@ struct Known {
     /// The services that depend on it and have had an incident here.
     children: Vec<Rc<str>>,
     /// Few: the incidents of one service are much alike.
-    classes: Vec<Class>,
+    classes: SmallVec<[Class; 2]>,
 }
 
 /// Incidents that may suppress the same children.
 pub struct Class {
     alike: Parent,
     seen: BTreeMap<(Time, IncidentId), Rc<Upstream>>,
+    /// Of these the last, at hand: most services are passed by for it, and a look into a tree is a miss of the cache for each level.
+    newest: Option<(Time, IncidentId)>,
 }
 
 impl Candidates {
@@ -84,14 +87,14 @@ impl Candidates {
         let place = self.place(&fact.service_id);
         let known = &mut self.services[place as usize];
         if let Some(before) = before {
-            known.class(before).remove(&key(before));
+            known.class(before).remove(before);
         }
-        known.class(fact).insert(key(fact), Rc::clone(fact));
+        known.class(fact).insert(fact);
     }
 
     pub fn remove(&mut self, fact: &Upstream) {
         let place = self.place(&fact.service_id);
-        self.services[place as usize].class(fact).remove(&key(fact));
+        self.services[place as usize].class(fact).remove(fact);
     }
 
     fn place(&mut self, service_id: &str) -> Place {
@@ -106,19 +109,38 @@ impl Candidates {
 }
 
 impl Known {
-    fn class(&mut self, fact: &Upstream) -> &mut BTreeMap<(Time, IncidentId), Rc<Upstream>> {
+    fn class(&mut self, fact: &Upstream) -> &mut Class {
         let alike = Parent::of_fact(fact);
         let at = self.classes.iter().position(|class| class.alike == alike).unwrap_or_else(|| {
-            self.classes.push(Class { alike, seen: BTreeMap::new() });
+            self.classes.push(Class { alike, seen: BTreeMap::new(), newest: None });
             self.classes.len() - 1
         });
-        &mut self.classes[at].seen
+        &mut self.classes[at]
     }
 }
 
 impl Class {
+    fn insert(&mut self, fact: &Rc<Upstream>) {
+        let key = key(fact);
+        self.newest = self.newest.max(Some(key));
+        self.seen.insert(key, Rc::clone(fact));
+    }
+
+    fn remove(&mut self, fact: &Upstream) {
+        let key = key(fact);
+        self.seen.remove(&key);
+        if self.newest == Some(key) {
+            self.newest = self.seen.last_key_value().map(|(last, _)| *last);
+        }
+    }
+
     pub fn may_suppress(&self, child: &Child<'_>) -> bool {
         self.alike.may_suppress(child)
+    }
+
+    /// The last of those first seen at `at` or before, where none came later; the latest that there could be, where one did.
+    pub fn latest(&self, at: Time) -> Option<(Time, IncidentId)> {
+        Some(self.newest?.min((at, GREATEST)))
     }
 
     /// By falling place for a child first seen at `at`: those of the window up to then, newest first; then those of the window
@@ -126,7 +148,7 @@ impl Class {
     pub fn around(&self, at: Time) -> impl Iterator<Item = &Rc<Upstream>> {
         let (from, then, to) = ((at + -WINDOW, LEAST), (at + 1, LEAST), (at + (WINDOW + 1), LEAST));
         // Nearly always `at` is newer than all: then the end need not be looked for.
-        let is_newest = self.seen.last_key_value().is_none_or(|(last, _)| *last < then);
+        let is_newest = self.newest.is_none_or(|newest| newest < then);
         let end = if is_newest { Unbounded } else { Excluded(then) };
         let before = self.seen.range((Unbounded, end)).rev().take_while(move |(key, _)| **key >= from);
         let after = (!is_newest).then(|| self.seen.range(then..to));

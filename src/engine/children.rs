@@ -177,7 +177,7 @@ impl Shard {
             if let Some(full) = self.store.get(slot).and_then(|entry| entry.full().ok()) {
                 self.children.put(slot, &full, &self.upstreams);
             }
-            let stale = self.store.get(slot).filter(|entry| self.is_stale(slot, entry));
+            let stale = self.store.get(slot).filter(|entry| self.better_parent(slot, entry).is_some());
             if let Some((service_id, at)) = stale.map(|entry| (self.store.name_of(entry), entry.first_seen_at)) {
                 self.stale.mark(service_id, at, at);
             }

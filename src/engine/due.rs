@@ -24,13 +24,7 @@ impl Shard {
         } else if entry.timing.wake_at == due {
             self.wake(&mut full, due, now, step);
         } else {
-            let version = full.incident.version;
-            if self.stale.is_marked(self.store.name_of(entry), entry.first_seen_at) && self.is_stale(slot, entry) {
-                self.link_anew(&mut full, now, step);
-            }
-            if full.incident.version == version {
-                full.publish(now, step);
-            }
+            self.publish_counts(slot, entry, &mut full, now, step);
         }
         self.save(Some(slot), full, now, step);
         true

@@ -2,12 +2,13 @@
 
 use crate::engine::book::{Book, Stage};
 use crate::engine::command::fires_again;
+use crate::engine::count::counts_after;
 use crate::engine::dedup::{Fit, Span, fit};
 use crate::engine::entry::{Counts, Entry, Full, Slot};
 use crate::engine::notify::{Occasion, Said};
 use crate::engine::shard::Shard;
 use crate::engine::sources::{Signal, Sources};
-use crate::engine::step::{Change, Step};
+use crate::engine::step::Step;
 use crate::engine::{Outcome, Settings};
 use crate::model::{
     Alert, AlertBody, AlertOutcome, AlertStatus, CurrentValue, Fingerprint, Incident, IncidentId, Output, RuleEvent, Severity,
@@ -104,41 +105,6 @@ impl Shard {
             self.raised(&mut full, snapshot, occasion(RuleEvent::SeverityChanged), began || told, step);
         }
         self.save(Some(slot), full, now, step);
-    }
-
-    /// An occurrence of a duplicate restarts the time after which its root goes stale.
-    fn touch_root(&self, entry: &Entry, now: Time, step: &mut Step<'_, '_>) {
-        if entry.traits.duplicate {
-            let fingerprint = entry.fingerprint;
-            let same = self.store.of_identity_half(self.store.name_of(entry), &fingerprint);
-            let roots = same.filter(|(_, entry)| entry.status.fires() && !entry.traits.duplicate);
-            step.changes.extend(roots.last().map(|(slot, _)| Change::Touch { slot, at: now }));
-        }
-    }
-
-    /// A change of counts alone: published at most every `publish_interval`, the last of it always (SPEC 3.2).
-    fn count<'a>(
-        &self,
-        now: Time,
-        slot: Slot,
-        entry: &Entry,
-        mut counts: Counts,
-        fired: Option<Signal<'a>>,
-        step: &mut Step<'_, 'a>,
-    ) {
-        if now - counts.published_at >= self.settings.publish_interval {
-            if let Some(mut full) = unpack(entry) {
-                full.take_counts(&counts);
-                full.publish(now, step);
-                counts.version = full.incident.version;
-                counts.published_at = full.published_at;
-                counts.unpublished = false;
-            }
-        } else {
-            counts.unpublished = true;
-        }
-        self.touch_root(entry, now, step);
-        step.changes.push(Change::Count { slot, counts, fired });
     }
 
     fn reopen<'a>(&self, now: Time, slot: Slot, entry: &Entry, alert: &'a Alert<'a>, step: &mut Step<'_, 'a>) {
@@ -339,21 +305,6 @@ fn span(entry: &Entry) -> Span {
     Span { first_seen_at: entry.first_seen_at, last_seen_at: entry.counts.last_seen_at, resolved_at: entry.resolved_at }
 }
 
-fn counts_after(entry: &Entry, alert: &Alert<'_>, now: Time, occurrences: u64) -> Counts {
-    let before = &entry.counts;
-    Counts {
-        occurrences: before.occurrences + occurrences,
-        last_seen_at: before.last_seen_at.max(alert.timestamp),
-        last_alert: alert.origin.into(),
-        current_value: match alert.current_value {
-            CurrentValue::Number(value) => value,
-            _ => before.current_value,
-        },
-        read_at: now.max(before.read_at),
-        ..before.clone()
-    }
-}
-
 impl Full {
     /// A merge changes only counts, times and `metadata.current_value` (SPEC 4.2).
     fn take_occurrence(&mut self, alert: &Alert<'_>, now: Time, settings: &Settings) {
@@ -372,20 +323,6 @@ impl Full {
         incident.note(incident.last_seen_at, TimelineEvent::Occurrence, None, json!({ "count": incident.occurrence_count }));
         self.read_at = self.read_at.max(now);
         self.sources.fire(signal(alert), settings.max_sources);
-    }
-
-    /// Brings an unpacked incident up to counts that moved since.
-    fn take_counts(&mut self, counts: &Counts) {
-        let incident = &mut self.incident;
-        if counts.occurrences > incident.occurrence_count {
-            incident.occurrence_count = counts.occurrences;
-            incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, json!({ "count": counts.occurrences }));
-        }
-        incident.last_seen_at = counts.last_seen_at;
-        incident.last_alert = counts.last_alert.into();
-        if !counts.current_value.is_nan() {
-            incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
-        }
     }
 
     /// To `incidents`, as a new version; the snapshot that this step's actions carry.

@@ -8,7 +8,7 @@ use crate::engine::parents::{Child, Parent};
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::engine::upstreams::{WINDOW, active_at};
-use crate::model::{Correlation, Environment, IncidentId, Status, Time, TimelineEvent};
+use crate::model::{Correlation, Environment, IncidentId, Status, Time, TimelineEvent, Upstream};
 use serde_json::json;
 
 /// Only these may be hung on.
@@ -91,6 +91,11 @@ impl Shard {
 
     /// Works parent and suppression out anew; true if something of it has changed.
     pub(super) fn link(&self, full: &mut Full, now: Time) -> bool {
+        self.link_to(full, None, now)
+    }
+
+    /// `found`: what [`Shard::parent_of`] has found a moment ago.
+    fn link_to(&self, full: &mut Full, found: Option<Option<&Upstream>>, now: Time) -> bool {
         let before = (full.incident.parent_incident_id, full.incident.suppressed, full.book.link.clone());
         self.find_root(full);
         let grace = self.settings.orphan_grace;
@@ -117,7 +122,7 @@ impl Shard {
             None if is_cascade(full) && full.incident.parent_incident_id.is_some_and(|id| self.upstreams.get(id).is_none()) => {
                 false
             }
-            None => match self.parent_of(&Child::of(full)) {
+            None => match found.unwrap_or_else(|| self.parent_of(&Child::of(full))) {
                 Some(found) => {
                     let newly = full.incident.parent_incident_id != Some(found.id);
                     if newly {
@@ -184,16 +189,23 @@ impl Shard {
     /// What others have become may concern this one: its link is worked out anew, and what follows is done.
     pub(super) fn relink(&self, now: Time, slot: Slot, step: &mut Step<'_, '_>) {
         let Some(mut full) = self.store.get(slot).and_then(|entry| entry.full().ok()) else { return };
-        if self.link_anew(&mut full, now, step) {
+        if self.link_anew(&mut full, None, now, step) {
             self.save(Some(slot), full, now, step);
         }
     }
 
-    /// As [`Shard::link`]; where what others see of it has changed, it is published, and told where it was quiet.
-    pub(super) fn link_anew(&self, full: &mut Full, now: Time, step: &mut Step<'_, '_>) -> bool {
+    /// As [`Shard::link`]; where what others see of it has changed, it is published, and told where it was quiet. `found`: what
+    /// [`Shard::parent_of`] has found a moment ago.
+    pub(super) fn link_anew(
+        &self,
+        full: &mut Full,
+        found: Option<Option<&Upstream>>,
+        now: Time,
+        step: &mut Step<'_, '_>,
+    ) -> bool {
         let was = full.is_hushed();
         let shown = (full.incident.parent_incident_id, full.incident.suppressed);
-        let changes = self.link(full, now);
+        let changes = self.link_to(full, found, now);
         if changes && shown != (full.incident.parent_incident_id, full.incident.suppressed) {
             self.after_mute(full, was, now, now, step);
         }

@@ -26,6 +26,7 @@ mod children;
 mod closed;
 mod command;
 mod context;
+mod count;
 mod counted;
 mod course;
 mod dedup;

@@ -105,6 +105,10 @@ impl Shard {
         let mut best: Option<(Rank, &Upstream)> = None;
         for class in self.candidates.classes(child.service_id, dependencies) {
             let suppresses = class.may_suppress(child);
+            let Some(latest) = class.latest(child.first_seen_at) else { continue };
+            if best.is_some_and(|(best, _)| best > Rank { suppresses, place: Place::Before(latest) }) {
+                continue;
+            }
             for fact in class.around(child.first_seen_at) {
                 // By falling place: once one is worse than the best, so is whatever comes behind it.
                 if best.is_some_and(|(best, _)| best > Rank { suppresses, place: child.place(fact) }) {

@@ -181,6 +181,7 @@ impl Shard {
                     }
                     self.touch(slot, if listed { Dirty::Snapshot } else { Dirty::Counts });
                 }
+                Change::Seen { slot } => self.has_seen(slot),
                 Change::Silence(silence) => {
                     self.sides.insert(Side::Silence(silence.id.clone()));
                     self.silences.put(silence);

@@ -3,42 +3,54 @@
 //! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
 //! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What makes
 //! somebody quiet, and what becomes of the parent that he has, is never waited for. The rest is seen to when its counts are
-//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes little.
+//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes nothing.
 
-use crate::engine::entry::{Entry, Slot};
+use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
+use crate::engine::step::{Change, Step};
 use crate::model::time::{Millis, SECOND};
-use crate::model::{Output, Time};
+use crate::model::{Output, Time, Upstream};
 use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
 
 /// So many are looked at before the next records are taken: a storm's are tens of thousands.
 const AT_ONCE: usize = 256;
 
-/// Of services, which of their incidents are to be looked at, by age. Not kept over a restart, which looks at all.
+/// Which incidents are to be looked at. Not kept over a restart, which looks at all.
 #[derive(Default)]
 pub struct Stale {
-    ranges: HashMap<String, (Time, Time), FxBuildHasher>,
+    marks: HashMap<String, Mark, FxBuildHasher>,
     /// `None`: to be said by whoever knows what time it is.
     due: Option<Time>,
-    /// Those whose interval is over, the last first.
+    /// Those that are to be linked anew, the last first.
     found: Vec<Slot>,
-    /// The last look has left these to the publication of their counts.
-    left: HashSet<Slot, FxBuildHasher>,
+}
+
+/// Of a service those of an age.
+struct Mark {
+    from: Time,
+    to: Time,
+    /// These have been looked at since something was last heard that may concern the service's.
+    seen: HashSet<Slot, FxBuildHasher>,
 }
 
 impl Stale {
     pub fn mark(&mut self, service_id: &str, from: Time, to: Time) {
-        match self.ranges.get_mut(service_id) {
-            Some(range) => *range = (range.0.min(from), range.1.max(to)),
-            None => _ = self.ranges.insert(service_id.to_owned(), (from, to)),
+        match self.marks.get_mut(service_id) {
+            Some(mark) => {
+                mark.from = mark.from.min(from);
+                mark.to = mark.to.max(to);
+                mark.seen.clear();
+            }
+            None => _ = self.marks.insert(service_id.to_owned(), Mark { from, to, seen: HashSet::default() }),
         }
     }
 
-    /// Was anything heard that may concern an incident of that age? A glance, where most were not.
-    pub fn is_marked(&self, service_id: &str, first_seen_at: Time) -> bool {
-        self.ranges.get(service_id).is_some_and(|(from, to)| (*from..=*to).contains(&first_seen_at))
+    /// Was anything heard that may concern it since it was last looked at? A glance, where most are not concerned.
+    fn is_marked(&self, service_id: &str, slot: Slot, first_seen_at: Time) -> bool {
+        let mark = self.marks.get(service_id);
+        mark.is_some_and(|mark| (mark.from..=mark.to).contains(&first_seen_at) && !mark.seen.contains(&slot))
     }
 
     /// When it is to be looked at; `None`: there is nothing. As early as can be where that was not said yet.
@@ -46,12 +58,12 @@ impl Stale {
         if !self.found.is_empty() {
             return Some(Time(i64::MIN));
         }
-        (!self.ranges.is_empty()).then(|| self.due.unwrap_or(Time(i64::MIN)))
+        (!self.marks.is_empty()).then(|| self.due.unwrap_or(Time(i64::MIN)))
     }
 
     /// What is to be looked at `now`: at the first multiple of `interval` after something was marked.
-    fn take(&mut self, now: Time, interval: Millis) -> HashMap<String, (Time, Time), FxBuildHasher> {
-        if self.ranges.is_empty() {
+    fn take(&mut self, now: Time, interval: Millis) -> HashMap<String, Mark, FxBuildHasher> {
+        if self.marks.is_empty() {
             return HashMap::default();
         }
         let next = Time((now.0 + interval - 1).div_euclid(interval) * interval);
@@ -61,7 +73,7 @@ impl Stale {
             return HashMap::default();
         }
         self.due = None;
-        std::mem::take(&mut self.ranges)
+        std::mem::take(&mut self.marks)
     }
 }
 
@@ -70,23 +82,13 @@ impl Shard {
     pub(super) fn look_at_stale(&mut self, now: Time, out: &mut Vec<Output>) {
         // Nobody is to wait for a name for longer than a glance at the screen takes, however seldom counts are published.
         let interval = self.settings.publish_interval.clamp(SECOND, 10 * SECOND);
-        let ranges = self.stale.take(now, interval);
-        if !ranges.is_empty() {
-            let around = ranges.iter().flat_map(|(service_id, (from, to))| self.store.around(service_id, *from, *to));
-            let stale: Vec<Slot> = around.filter(|(slot, entry)| self.is_stale(*slot, entry)).map(|(slot, _)| slot).collect();
-            let soon = self.settings.publish_interval <= interval;
-            let left = std::mem::take(&mut self.stale.left);
-            let counts =
-                |slot: &Slot| soon && !left.contains(slot) && self.store.get(*slot).is_some_and(|entry| entry.counts.unpublished);
-            let (counting, found): (Vec<Slot>, Vec<Slot>) = stale.into_iter().partition(counts);
-            // The timer's publication sees to it, once; should another come before that, the next look does.
-            self.stale.left.extend(&counting);
-            for entry in counting.into_iter().filter_map(|slot| self.store.get(slot)) {
-                self.stale.mark(self.store.name_of(entry), entry.first_seen_at, entry.first_seen_at);
-            }
-            self.stale.due = (!self.stale.left.is_empty()).then(|| Time((now.0.div_euclid(interval) + 1) * interval));
-            let waiting = std::mem::take(&mut self.stale.found);
-            self.stale.found = self.oldest_first(found.into_iter().chain(waiting));
+        let mut marks = self.stale.take(now, interval);
+        if !marks.is_empty() {
+            let mut found = std::mem::take(&mut self.stale.found);
+            marks.retain(|service_id, mark| self.look(service_id, mark, interval, &mut found));
+            self.stale.due = (!marks.is_empty()).then(|| Time((now.0.div_euclid(interval) + 1) * interval));
+            self.stale.marks = marks;
+            self.stale.found = self.oldest_first(found);
             self.stale.found.dedup();
             self.stale.found.reverse();
         }
@@ -96,13 +98,58 @@ impl Shard {
         }
     }
 
-    /// Would it hang on another if it were worked out now? One that is forgotten stays its parent.
-    pub(super) fn is_stale(&self, slot: Slot, entry: &Entry) -> bool {
-        let Some(tie) = self.children.tie(slot) else { return false };
+    /// False: there is nothing of a service that is left to the publication of its counts, which comes before the next look.
+    fn look(&self, service_id: &str, mark: &mut Mark, interval: Millis, found: &mut Vec<Slot>) -> bool {
+        let mut left: Option<(Time, Time)> = None;
+        for (slot, entry) in self.store.around(service_id, mark.from, mark.to) {
+            if mark.seen.contains(&slot) {
+                continue;
+            }
+            let at = entry.first_seen_at;
+            if entry.counts.unpublished && self.settings.publish_interval <= interval {
+                left = Some(left.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
+                continue;
+            }
+            mark.seen.insert(slot);
+            if self.better_parent(slot, entry).is_some() {
+                found.push(slot);
+            }
+        }
+        (mark.from, mark.to) = left.unwrap_or((mark.from, mark.to));
+        left.is_some()
+    }
+
+    /// To `incidents`, with the name of a better parent where there is one; true if its link has changed.
+    pub(super) fn publish_counts(&self, slot: Slot, entry: &Entry, full: &mut Full, now: Time, step: &mut Step<'_, '_>) -> bool {
+        let version = full.incident.version;
+        let mut linked = false;
+        if self.stale.is_marked(self.store.name_of(entry), slot, entry.first_seen_at) {
+            step.changes.push(Change::Seen { slot });
+            if let found @ Some(_) = self.better_parent(slot, entry) {
+                linked = self.link_anew(full, found, now, step);
+            }
+        }
+        if full.incident.version == version {
+            full.publish(now, step);
+        }
+        linked
+    }
+
+    pub(super) fn has_seen(&mut self, slot: Slot) {
+        let Some(entry) = self.store.get(slot) else { return };
+        if let Some(mark) = self.stale.marks.get_mut(self.store.name_of(entry)) {
+            mark.seen.insert(slot);
+        }
+    }
+
+    /// On what it would hang if it were worked out now, where that is not what it hangs on; one that is forgotten stays its parent.
+    pub(super) fn better_parent(&self, slot: Slot, entry: &Entry) -> Option<Option<&Upstream>> {
+        let tie = self.children.tie(slot)?;
         if tie.parent.is_some_and(|parent| self.upstreams.get(parent).is_none()) {
-            return false;
+            return None;
         }
         let child = Child::of_entry(entry, self.store.name_of(entry));
-        self.parent_of(&child).map(|found| found.id) != tie.parent
+        let found = self.parent_of(&child);
+        (found.map(|found| found.id) != tie.parent).then_some(found)
     }
 }

@@ -55,6 +55,10 @@ pub enum Change<'a> {
         slot: Slot,
         at: Time,
     },
+    /// Whether it would hang on another was worked out.
+    Seen {
+        slot: Slot,
+    },
     /// A newer incident was found to be related to it.
     Related {
         slot: Slot,
