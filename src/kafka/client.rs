@@ -225,7 +225,7 @@ impl Clients {
             &[&CONSUMER_ONLY],
             &[
                 ("compression.type", "lz4"),
-                ("linger.ms", "2"),
+                ("linger.ms", "10"),
                 // A webhook body may have 4 MiB (SPEC 3.1), and `alerts` takes as much.
                 ("message.max.bytes", MESSAGE),
                 // What waits while the brokers are away: the default is a gigabyte.

@@ -145,7 +145,7 @@ impl Lane {
             Some(Err(())) => "unanswerable",
             Some(Ok(request)) => {
                 self.say(codec::reply(&reply, request.id, request.partition, &settings.codec));
-                self.urgent = true;
+                self.awaited = true;
                 "sent"
             }
         };

@@ -18,6 +18,8 @@ use tracing::{Span, field};
 
 /// What all lanes of a worker may hold back together: past it everything is committed.
 const MAX_BUFFERED: usize = 8 << 20;
+/// For so many commit intervals at most an answer about an alert that changes nothing waits while others are paged.
+const ANSWERED: u32 = 4;
 /// How long the end of a transaction may go unnoticed.
 const LOOK: Duration = Duration::from_millis(2);
 /// More than a transaction, its abort and a new producer take at the longest.
@@ -66,10 +68,17 @@ impl Pace {
         self.last = now.checked_sub(self.soon / 2).map_or(now, |rest| rest.max(began));
     }
 
-    fn due(&self, lane: &Lane) -> Option<Instant> {
+    /// `hurries`: one of the lanes is urgent.
+    fn due(&self, lane: &Lane, hurries: bool) -> Option<Instant> {
         let since = lane.since?;
         let idle = since + self.idle;
-        let due = if lane.urgent { idle.min(self.last + self.now) } else { idle };
+        let soon = self.last + self.now;
+        let due = match lane {
+            // Each partition that a transaction touches makes it longer, for whoever is paged by it.
+            Lane { urgent: false, awaited: true, .. } if hurries => idle.min(soon.max(since + self.soon * ANSWERED)),
+            Lane { urgent: true, .. } | Lane { awaited: true, .. } => idle.min(soon),
+            _ => idle,
+        };
         // Nor does an idle lane follow at once: the broker, still at the last one's markers, would have it wait, and with
         // it whatever becomes urgent meanwhile.
         Some(due.max(self.last + self.soon))
@@ -92,8 +101,13 @@ impl Session<'_> {
         if self.under_way.is_some() {
             return Some(LOOK);
         }
-        let due = self.lanes.iter().filter(|lane| !lane.pending).filter_map(|lane| self.pace.due(lane)).min();
+        let hurries = self.hurries();
+        let due = self.lanes.iter().filter(|lane| !lane.pending).filter_map(|lane| self.pace.due(lane, hurries)).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    fn hurries(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.urgent && !lane.pending)
     }
 
     /// Takes a transaction longer than brokers in order need?
@@ -113,8 +127,8 @@ impl Session<'_> {
         if self.under_way.is_some() {
             return Ok(());
         }
-        let now = Instant::now();
-        self.begin(|pace, lane| pace.due(lane).is_some_and(|due| everything || due <= now))
+        let (now, hurries) = (Instant::now(), self.hurries());
+        self.begin(|pace, lane| pace.due(lane, hurries).is_some_and(|due| everything || due <= now))
     }
 
     /// Commits whatever is not, and waits for it.

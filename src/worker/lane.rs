@@ -50,8 +50,10 @@ pub struct Lane {
     pub causes: Vec<Time>,
     /// When the first thing that is not committed yet came.
     pub since: Option<Instant>,
-    /// Somebody waits for what is buffered: an action, another shard, a reply.
+    /// Somebody waits for what is buffered: an action, another shard, a person.
     pub urgent: bool,
+    /// A sender waits for the answer to an alert, which may open nothing.
+    pub awaited: bool,
     /// What the shard says of the input at hand; emptied after each.
     pub said: Vec<Output>,
 }
@@ -72,6 +74,7 @@ impl Lane {
             causes: Vec::new(),
             since: None,
             urgent: false,
+            awaited: false,
             said: Vec::new(),
         }
     }
@@ -136,6 +139,7 @@ impl Lane {
         self.causes.clear();
         self.since = None;
         self.urgent = false;
+        self.awaited = false;
     }
 }
 

@@ -84,6 +84,8 @@ impl Lane {
             _ => &mut self.counts.inputs.events,
         };
         *counts.entry((name, outcome)).or_default() += 1;
+        // It is a person who waits.
+        self.urgent |= request.is_some();
         self.answer(settings, request, &answer);
     }
 
