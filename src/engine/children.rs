@@ -5,6 +5,7 @@
 
 use crate::engine::candidates::Candidates;
 use crate::engine::entry::{Entry, Full, Slot};
+use crate::engine::lifecycle::is_overflow;
 use crate::engine::links::is_cascade;
 use crate::engine::parents::{Child, Rank};
 use crate::engine::shard::Shard;
@@ -37,7 +38,7 @@ impl Children {
     /// An incident has changed.
     pub fn put(&mut self, slot: Slot, full: &Full, upstreams: &Upstreams) {
         let incident = &full.incident;
-        if !incident.status.fires() || full.book.link.root.is_some() {
+        if !incident.status.fires() || full.book.link.root.is_some() || is_overflow(incident.dedup_key.as_deref()) {
             return self.remove(slot, &incident.service_id);
         }
         let parent = incident.parent_incident_id.filter(|_| is_cascade(full));

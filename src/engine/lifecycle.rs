@@ -96,7 +96,7 @@ impl Shard {
             self.hush_anew(&mut full, now);
             began = self.after_mute(&mut full, was, now, now, step);
         } else {
-            full.publish(now, step);
+            self.publish_counts(slot, entry, &mut full, now, step);
         }
         let snapshot = step.shown(&full);
         // Who hears of the occurrence hears of the severity that it brought.
@@ -161,7 +161,7 @@ impl Shard {
         step: &mut Step<'_, 'a>,
     ) -> IncidentId {
         let at = alert.timestamp;
-        let overflow = body.dedup_key.as_deref() == Some(OVERFLOW_KEY);
+        let overflow = is_overflow(body.dedup_key.as_deref());
         let incident = Incident {
             id: IncidentId::derive(self.partition, &alert.origin),
             fingerprint,
@@ -293,6 +293,11 @@ impl Shard {
         full.book.stage = Stage::Open;
         self.tell(full, &snapshot, Occasion { event: RuleEvent::Resolved, at, now }, Said::default(), step);
     }
+}
+
+/// It stands for incidents of all sorts: it hangs on no other, and pages.
+pub(super) fn is_overflow(dedup_key: Option<&str>) -> bool {
+    dedup_key == Some(OVERFLOW_KEY)
 }
 
 /// A body was packed by this program or read from its own changelog; one that cannot be read is a damaged memory or disk.

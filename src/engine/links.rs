@@ -4,6 +4,7 @@
 //! (`stale`).
 
 use crate::engine::entry::{Entry, Full, Slot, half, kin};
+use crate::engine::lifecycle::is_overflow;
 use crate::engine::parents::{Child, Parent};
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
@@ -96,6 +97,9 @@ impl Shard {
 
     /// `found`: what [`Shard::parent_of`] has found a moment ago.
     fn link_to(&self, full: &mut Full, found: Option<Option<&Upstream>>, now: Time) -> bool {
+        if is_overflow(full.incident.dedup_key.as_deref()) {
+            return false;
+        }
         let before = (full.incident.parent_incident_id, full.incident.suppressed, full.book.link.clone());
         self.find_root(full);
         let grace = self.settings.orphan_grace;

@@ -3,7 +3,7 @@
 //! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
 //! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What makes
 //! somebody quiet, and what becomes of the parent that he has, is never waited for. The rest is seen to when its counts are
-//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes nothing.
+//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes little.
 
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::parents::Child;
@@ -25,6 +25,8 @@ pub struct Stale {
     due: Option<Time>,
     /// Those that are to be linked anew, the last first.
     found: Vec<Slot>,
+    /// The same, to be asked for.
+    waiting: HashSet<Slot, FxBuildHasher>,
 }
 
 /// Of a service those of an age.
@@ -51,6 +53,7 @@ impl Stale {
     fn is_marked(&self, service_id: &str, slot: Slot, first_seen_at: Time) -> bool {
         let mark = self.marks.get(service_id);
         mark.is_some_and(|mark| (mark.from..=mark.to).contains(&first_seen_at) && !mark.seen.contains(&slot))
+            || self.waiting.contains(&slot)
     }
 
     /// When it is to be looked at; `None`: there is nothing. As early as can be where that was not said yet.
@@ -84,22 +87,23 @@ impl Shard {
         let interval = self.settings.publish_interval.clamp(SECOND, 10 * SECOND);
         let mut marks = self.stale.take(now, interval);
         if !marks.is_empty() {
-            let mut found = std::mem::take(&mut self.stale.found);
-            marks.retain(|service_id, mark| self.look(service_id, mark, interval, &mut found));
+            let mut waiting = std::mem::take(&mut self.stale.waiting);
+            marks.retain(|service_id, mark| self.look(service_id, mark, interval, &mut waiting));
             self.stale.due = (!marks.is_empty()).then(|| Time((now.0.div_euclid(interval) + 1) * interval));
             self.stale.marks = marks;
-            self.stale.found = self.oldest_first(found);
-            self.stale.found.dedup();
+            self.stale.found = self.oldest_first(waiting.iter().copied());
             self.stale.found.reverse();
+            self.stale.waiting = waiting;
         }
         for _ in 0..AT_ONCE {
             let Some(slot) = self.stale.found.pop() else { return };
+            self.stale.waiting.remove(&slot);
             self.take_step(now, out, |shard, step| shard.relink(now, slot, step));
         }
     }
 
-    /// False: there is nothing of a service that is left to the publication of its counts, which comes before the next look.
-    fn look(&self, service_id: &str, mark: &mut Mark, interval: Millis, found: &mut Vec<Slot>) -> bool {
+    /// False: there is nothing of a service that is left to the publication of its counts, which is due before the next look.
+    fn look(&self, service_id: &str, mark: &mut Mark, interval: Millis, found: &mut HashSet<Slot, FxBuildHasher>) -> bool {
         let mut left: Option<(Time, Time)> = None;
         for (slot, entry) in self.store.around(service_id, mark.from, mark.to) {
             if mark.seen.contains(&slot) {
@@ -112,7 +116,7 @@ impl Shard {
             }
             mark.seen.insert(slot);
             if self.better_parent(slot, entry).is_some() {
-                found.push(slot);
+                found.insert(slot);
             }
         }
         (mark.from, mark.to) = left.unwrap_or((mark.from, mark.to));

@@ -18,8 +18,10 @@ use tracing::{Span, field};
 
 /// What all lanes of a worker may hold back together: past it everything is committed.
 const MAX_BUFFERED: usize = 8 << 20;
-/// For so many commit intervals at most an answer about an alert that changes nothing waits while others are paged.
+/// For so many commit intervals, and so long, an answer about an alert that changes nothing waits at most while something of
+/// another shard is urgent.
 const ANSWERED: u32 = 4;
+const ANSWERED_WITHIN: Duration = Duration::from_millis(500);
 /// How long the end of a transaction may go unnoticed.
 const LOOK: Duration = Duration::from_millis(2);
 /// More than a transaction, its abort and a new producer take at the longest.
@@ -75,7 +77,9 @@ impl Pace {
         let soon = self.last + self.now;
         let due = match lane {
             // Each partition that a transaction touches makes it longer, for whoever is paged by it.
-            Lane { urgent: false, awaited: true, .. } if hurries => idle.min(soon.max(since + self.soon * ANSWERED)),
+            Lane { urgent: false, awaited: true, .. } if hurries => {
+                idle.min(soon.max(since + (self.soon * ANSWERED).min(ANSWERED_WITHIN)))
+            }
             Lane { urgent: true, .. } | Lane { awaited: true, .. } => idle.min(soon),
             _ => idle,
         };
@@ -246,4 +250,35 @@ fn add(sum: &mut Committed, lane: Committed) {
     }
     sum.inputs.add(lane.inputs);
     sum.unrouted += lane.unrouted;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In commit intervals after the last transaction, by what a lane holds and whether another is urgent.
+    #[test]
+    fn who_is_paged_goes_first_and_who_is_answered_does_not_wait_for_ever() {
+        let began = Instant::now();
+        let interval = Duration::from_millis(50);
+        let pace = Pace { soon: interval, idle: interval * 20, now: interval, last: began, aborts: 0 };
+        let due = |urgent: bool, awaited: bool, hurries: bool| {
+            let lane = Lane { urgent, awaited, since: Some(began), ..Lane::new(Some(0)) };
+            pace.due(&lane, hurries).expect("something waits").duration_since(began).as_millis() / interval.as_millis()
+        };
+        assert_eq!([due(true, false, true), due(true, true, true)], [1, 1], "a page");
+        assert_eq!([due(false, true, false), due(false, true, true)], [1, 4], "an answer, alone and beside a page");
+        assert_eq!([due(false, false, false), due(false, false, true)], [20, 20], "counts");
+        let slow = Pace { soon: interval * 6, now: interval * 6, ..pace };
+        let lane = Lane { awaited: true, since: Some(began), ..Lane::new(Some(0)) };
+        assert_eq!(slow.due(&lane, true), Some(began + ANSWERED_WITHIN), "an answer beside a page, of a slow pace");
+        assert_eq!(slow.due(&Lane::new(Some(0)), true), None);
+    }
+
+    #[test]
+    fn what_was_committed_is_awaited_no_more() {
+        let mut lane = Lane { urgent: true, awaited: true, since: Some(Instant::now()), ..Lane::new(Some(0)) };
+        lane.settle();
+        assert!(!lane.urgent && !lane.awaited && lane.since.is_none());
+    }
 }

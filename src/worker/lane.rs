@@ -52,7 +52,7 @@ pub struct Lane {
     pub since: Option<Instant>,
     /// Somebody waits for what is buffered: an action, another shard, a person.
     pub urgent: bool,
-    /// A sender waits for the answer to an alert, which may open nothing.
+    /// Who sent an alert waits for its answer.
     pub awaited: bool,
     /// What the shard says of the input at hand; emptied after each.
     pub said: Vec<Output>,

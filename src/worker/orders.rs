@@ -84,7 +84,7 @@ impl Lane {
             _ => &mut self.counts.inputs.events,
         };
         *counts.entry((name, outcome)).or_default() += 1;
-        // It is a person who waits.
+        // Nearly always a person.
         self.urgent |= request.is_some();
         self.answer(settings, request, &answer);
     }

@@ -15,6 +15,11 @@ fn named_anew(world: &mut World) -> (IncidentId, IncidentId) {
     (child, world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE))
 }
 
+fn whole(world: &World, id: IncidentId) -> crate::engine::entry::Full {
+    let store = &world.shards[usize::from(id.partition)].store;
+    store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open").full().expect("it reads")
+}
+
 /// Of those that came after it the oldest is the best: one that is heard of later takes it from one that is younger.
 #[test]
 fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
@@ -55,7 +60,7 @@ fn one_that_goes_on_counting_is_given_a_better_parents_name() {
         let mut world = depending();
         world.restarts = restarts;
         let (child, older) = named_anew(&mut world);
-        let mut names = Vec::new();
+        let (begun, mut names) = (world.now, Vec::new());
         for _ in 0..25 {
             if early {
                 world.now = world.now + SECOND;
@@ -66,6 +71,8 @@ fn one_that_goes_on_counting_is_given_a_better_parents_name() {
             names.push((seen(&world, child).parent, world.published));
         }
         assert_eq!(seen(&world, child).parent, Some(older), "alerts before the timers: {early}, restarts: {restarts}");
+        let counted = whole(&world, child);
+        assert_eq!((counted.incident.occurrence_count, counted.read_at > begun + 20 * SECOND), (51, true));
         names
     };
     for early in [false, true] {
