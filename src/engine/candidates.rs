@@ -159,3 +159,24 @@ impl Class {
 fn key(fact: &Upstream) -> (Time, IncidentId) {
     (fact.first_seen_at, fact.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Limits, RuleSet, RuleSource};
+
+    /// A fact is held against each of them.
+    #[test]
+    fn a_service_depends_on_another_once_however_many_incidents_it_has() {
+        let text = "[dependencies]\nweb = [\"a\"]\n";
+        let files = [("dependencies.toml".to_owned(), text.to_owned())].into_iter().collect();
+        let (rules, _) = RuleSet::load(&RuleSource { files }, &Limits::default()).expect("it is right");
+        let mut candidates = Candidates::default();
+        for service_id in ["web", "a", "web"] {
+            candidates.watch(service_id, rules.dependencies());
+        }
+        let children = |service_id| candidates.children(service_id).iter().map(|child| &**child).collect::<Vec<&str>>();
+        assert_eq!((children("a"), children("web")), (vec!["web"], vec![]));
+        assert!(!candidates.watched.contains_key("a"), "it depends on nothing");
+    }
+}

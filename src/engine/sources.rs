@@ -143,3 +143,30 @@ impl Sources {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What only moves a time is written down as a count; who fires, with the whole incident.
+    #[test]
+    fn who_fires_changes_with_a_new_source_and_with_a_newer_firing_of_alertmanagers() {
+        let signal = |name: &'static str, at: i64, starts_at: Option<i64>| Signal {
+            name: Some(name),
+            at: Time(at),
+            starts_at: starts_at.map(Time),
+        };
+        let mut sources = Sources::none();
+        for (fired, changes) in [
+            (signal("pod", 1, None), Fired::Joined),
+            (signal("pod", 2, None), Fired::Moved),
+            (signal("am", 2, Some(1)), Fired::Joined),
+            (signal("am", 3, Some(1)), Fired::Moved),
+            (signal("am", 4, Some(4)), Fired::Joined),
+            (signal("am", 5, Some(1)), Fired::Moved),
+        ] {
+            assert_eq!(sources.fire(fired, 9), changes, "{fired:?}");
+        }
+        assert!(sources.hold(signal("am", 6, Some(4))), "the newest firing is the one that is held");
+    }
+}

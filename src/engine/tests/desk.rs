@@ -326,3 +326,35 @@ fn past_the_most_that_waits_at_a_desk_that_is_far_behind_it_deals_with_the_rest_
     world.pass(SECOND);
     assert_eq!(world.sent(), (1..=8).map(|number| format!("r triggered {number}")).collect::<Vec<_>>());
 }
+
+/// Of several rules at once: their desks lie in different shards.
+#[test]
+fn each_rule_goes_by_the_answer_of_its_own_desk_in_whatever_order_they_come() {
+    let mut world = world(
+        r##"
+        notification(#{ name: "once", rate_limit: #{ max_per_hour: 9 }, channels: [slack("#a")] });
+        notification(#{ name: "again", rate_limit: #{ max_per_hour: 9 }, repeat_minutes: 10, channels: [slack("#b")] });
+        "##,
+    );
+    world.alert("a", "1", LOW, AlertStatus::Firing);
+    for (to, item) in std::mem::take(&mut world.inbox) {
+        world.give(to, Input::Fact(&item));
+    }
+    assert_eq!(world.inbox.len(), 2, "{:?}", world.inbox);
+    world.inbox.make_contiguous().reverse();
+    world.deliver();
+    assert_eq!(world.sent().len(), 2);
+    world.pass(10 * MINUTE);
+    assert_eq!(world.sent(), ["again reminder 1"]);
+}
+
+#[test]
+fn an_incident_is_named_as_waiting_until_its_rules_desk_has_answered() {
+    let mut world = world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 9 }, channels: [slack("#a")] });"##);
+    let id = world.alert("a", "1", LOW, AlertStatus::Firing);
+    let waiting = |world: &World| world.shards.iter().flat_map(Shard::waiting).collect::<Vec<_>>();
+    let asked = waiting(&world);
+    assert!(matches!(&asked[..], [(of, what)] if *of == id && what.starts_with("asked") && what.contains("\"r\"")), "{asked:?}");
+    world.deliver();
+    assert_eq!(waiting(&world), []);
+}

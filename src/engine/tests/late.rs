@@ -1,9 +1,11 @@
 //! SPEC 4.4: a better parent that is heard of later: when its child is given its name, and when that may not wait.
 
-use super::links::{HIGH, RULES, depending, seen};
+use super::links::{HIGH, RULES, depending, say, seen};
 use super::world::*;
 use super::*;
+use crate::model::home::home;
 use crate::model::time::SECOND;
+use crate::model::{Command, IncidentCommand};
 
 /// An incident that hangs on one that came after it, and an older one of those, which was heard of later.
 fn named_anew(world: &mut World) -> (IncidentId, IncidentId) {
@@ -33,22 +35,29 @@ fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
     }
 }
 
+/// `b` depends on a service whose home is not its own.
+fn depending_on_another_shard() -> (World, &'static str) {
+    let services = ["a", "c", "d", "e", "f", "g"];
+    let is_elsewhere = |service: &&str| home(service.as_bytes(), PARTITIONS) != home(b"b", PARTITIONS);
+    let elsewhere = services.into_iter().find(is_elsewhere).expect("not all are at home with `b`");
+    let depends = format!("[dependencies]\nb = [\"{elsewhere}\"]\n");
+    (world_with(&[("a.rhai", RULES), ("dependencies.toml", &depends)]), elsewhere)
+}
+
 /// What waits in the inbox is taken together: whoever could hang on several of them hangs on the best at once.
 #[test]
 fn whom_many_facts_of_one_batch_concern_is_linked_once() {
-    let home = |service: &str| crate::model::home::home(service.as_bytes(), PARTITIONS);
-    let services = ["a", "c", "d", "e", "f", "g"];
-    let elsewhere = services.into_iter().find(|service| home(service) != home("b")).expect("not all are at home with `b`");
-    let mut world = world_with(&[("a.rhai", RULES), ("dependencies.toml", &format!("[dependencies]\nb = [\"{elsewhere}\"]\n"))]);
+    let (mut world, elsewhere) = depending_on_another_shard();
+    let home = home(b"b", PARTITIONS);
     let child = world.fire("b", "2", Severity::Low);
     world.pass(10 * MINUTE);
     world.alert(elsewhere, "1", HIGH, AlertStatus::Firing);
     let older = world.alert_of(elsewhere, "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
     let (to, facts): (Vec<u32>, Vec<_>) = world.inbox.drain(..).unzip();
-    assert!(to.len() >= 2 && to.iter().all(|to| *to == home("b")), "{to:?}");
+    assert!(to.len() >= 2 && to.iter().all(|to| *to == home), "{to:?}");
     let (before, mut out) = (world.published, Vec::new());
-    world.shards[home("b") as usize].process_facts(world.now, &facts, &mut out);
-    world.take(home("b"), out);
+    world.shards[home as usize].process_facts(world.now, &facts, &mut out);
+    world.take(home, out);
     assert_eq!((seen(&world, child).parent, world.published - before), (Some(older), 1));
 }
 
@@ -78,4 +87,56 @@ fn one_that_goes_on_counting_is_given_a_better_parents_name() {
     for early in [false, true] {
         assert_eq!(run(early, true), run(early, false), "alerts before the timers: {early}");
     }
+}
+
+/// An incident's readers would see it hang on each of them in turn. And what becomes meanwhile of the one that it hangs on brings no
+/// name forward, where it is nothing to those that hang on it.
+#[test]
+fn of_better_parents_that_are_heard_of_one_after_the_other_only_the_last_is_published() {
+    let shown = |world: &World, id: IncidentId| {
+        let store = &world.shards[usize::from(id.partition)].store;
+        let entry = store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open");
+        let incident = entry.full().expect("it reads").incident;
+        (incident.parent_incident_id, incident.suppressed, incident.version)
+    };
+    for restarts in [true, false] {
+        let mut world = depending();
+        world.restarts = restarts;
+        let child = world.fire("b", "2", Severity::Low);
+        world.pass(20 * MINUTE);
+        let parent = world.fire("a", "1", HIGH);
+        let at = world.now;
+        say(&mut world, parent, IncidentCommand::Acknowledge, at);
+        world.pass(SECOND);
+        let before = shown(&world, child);
+        assert_eq!((before.0, before.1), (Some(parent), true));
+        let hear = |world: &mut World, minute: i64| {
+            let older = world.alert_of("a", &minute.to_string(), HIGH, AlertStatus::Firing, START + minute * MINUTE);
+            world.deliver();
+            assert_eq!(shown(world, child), before, "restarts: {restarts}, of minute {minute}");
+            older
+        };
+        hear(&mut world, 10);
+        let at = world.now;
+        say(&mut world, parent, IncidentCommand::Investigate, at);
+        assert_eq!(shown(&world, child), before, "restarts: {restarts}, it is investigated");
+        let oldest = hear(&mut world, 5);
+        world.pass(10 * SECOND);
+        assert_eq!(shown(&world, child), (Some(oldest), true, before.2 + 1), "restarts: {restarts}");
+    }
+}
+
+/// Else the child of a parent that is snoozed would be kept quiet by what was true before.
+#[test]
+fn what_is_known_of_a_parent_outweighs_what_was_said_of_it_before() {
+    let (mut world, elsewhere) = depending_on_another_shard();
+    let child = world.fire("b", "2", Severity::Low);
+    let parent = world.alert(elsewhere, "1", HIGH, AlertStatus::Firing);
+    let snooze = Command::Incident { id: parent, user: None, note: None, act: IncidentCommand::Snooze { minutes: 5 } };
+    world.give(u32::from(parent.partition), Input::Command { command: &snooze, at: world.now });
+    assert_eq!(world.inbox.len(), 2, "{:?}", world.inbox);
+    world.inbox.make_contiguous().reverse();
+    world.pass(10 * SECOND);
+    let link = seen(&world, child);
+    assert_eq!((link.parent, link.suppressed), (Some(parent), false));
 }

@@ -26,7 +26,7 @@ pub(super) fn seen(world: &World, id: IncidentId) -> Seen {
     }
 }
 
-fn say(world: &mut World, id: IncidentId, act: IncidentCommand, at: Time) {
+pub(super) fn say(world: &mut World, id: IncidentId, act: IncidentCommand, at: Time) {
     let command = Command::Incident { id, user: Some("ann".to_owned()), note: None, act };
     world.give(u32::from(id.partition), Input::Command { command: &command, at });
     world.deliver();
@@ -108,28 +108,36 @@ fn what_opened_after_the_command_is_not_ended_by_it() {
     }
 }
 
-/// A duplicate has no children. One that turns out to be one lets go of them, and one that turns out to be none takes them.
+/// A duplicate has no children. One that turns out to be one lets go of them, and one that turns out to be none takes them; and
+/// so it is in the duplicate's own shard, where all of that is known at once, and in another, which hears of it bit by bit.
 #[test]
 fn a_duplicate_is_nobodys_parent_whenever_it_is_found_out() {
-    let files = [("rules/a.rhai", RULES), ("dependencies.toml", "[dependencies]\nweb = [\"a\"]\n")];
-    let mut world = world_with(&files);
-    let root = world.fire("a", "1", HIGH);
-    world.pass(20 * MINUTE);
-    let at = world.now + -MINUTE;
-    let second = world.fire("a", "1", HIGH);
-    let child = world.fire("web", "2", HIGH);
-    assert_eq!(seen(&world, child).parent, Some(root));
-    say(&mut world, root, IncidentCommand::Identify, at);
-    assert_eq!(seen(&world, child).parent, Some(second), "the root was not active any more when the child opened");
-    assert!(seen(&world, child).suppressed);
-    // It was taken up again before the second one opened.
-    say(&mut world, root, IncidentCommand::Investigate, at + SECOND);
-    assert_eq!([second, child].map(|id| seen(&world, id).parent), [Some(root); 2]);
-    assert!(seen(&world, child).suppressed);
-    // And left once more.
-    say(&mut world, root, IncidentCommand::Identify, at + 2 * SECOND);
-    assert_eq!([second, child].map(|id| seen(&world, id).parent), [None, Some(second)]);
-    assert!(seen(&world, child).suppressed);
+    let services = ["web", "shop", "mail", "chat", "search", "pay"];
+    let home = |service: &str| crate::model::home::home(service.as_bytes(), PARTITIONS);
+    let at_home = services.iter().filter(|service| home(service) == home("a")).count();
+    assert!((1..services.len()).contains(&at_home), "some, and not all");
+    for service in services {
+        let depends = format!("[dependencies]\n{service} = [\"a\"]\n");
+        let mut world = world_with(&[("rules/a.rhai", RULES), ("dependencies.toml", &depends)]);
+        let root = world.fire("a", "1", HIGH);
+        world.pass(20 * MINUTE);
+        let at = world.now + -MINUTE;
+        let second = world.fire("a", "1", HIGH);
+        let child = world.fire(service, "2", HIGH);
+        assert_eq!(seen(&world, child).parent, Some(root), "{service}");
+        say(&mut world, root, IncidentCommand::Identify, at);
+        let found = seen(&world, child);
+        assert_eq!(found.parent, Some(second), "{service}: the root was not active any more when the child opened");
+        assert!(found.suppressed, "{service}");
+        // It was taken up again before the second one opened.
+        say(&mut world, root, IncidentCommand::Investigate, at + SECOND);
+        assert_eq!([second, child].map(|id| seen(&world, id).parent), [Some(root); 2], "{service}");
+        assert!(seen(&world, child).suppressed, "{service}");
+        // And left once more.
+        say(&mut world, root, IncidentCommand::Identify, at + 2 * SECOND);
+        assert_eq!([second, child].map(|id| seen(&world, id).parent), [None, Some(second)], "{service}");
+        assert!(seen(&world, child).suppressed, "{service}");
+    }
 }
 
 /// Released when its root is over, a duplicate is an incident like any other.

@@ -75,3 +75,20 @@ fn it_holds_from_its_beginning_on_and_at_its_end_no_more() {
         assert_eq!(world.sent().is_empty(), silenced, "{after} ms after it begins");
     }
 }
+
+#[test]
+fn one_that_is_put_off_in_the_moment_in_which_it_begins_lets_go_of_whom_it_had_silenced() {
+    for restarts in [true, false] {
+        let mut world = world(r##"notification(#{ name: "r", on: ["triggered", "unsuppressed"], channels: [slack("#a")] });"##);
+        world.restarts = restarts;
+        let begins = START + SECOND;
+        tell(&mut world, &silence(begins, START));
+        // Before the timers were looked at.
+        world.now = begins;
+        world.fire("a", "1", Severity::Low);
+        assert_eq!(world.sent(), [""; 0]);
+        tell(&mut world, &silence(START + 60 * MINUTE, begins));
+        world.pass(SECOND);
+        assert_eq!(world.sent(), ["r unsuppressed 1"], "it begins in an hour");
+    }
+}
