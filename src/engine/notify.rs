@@ -350,7 +350,7 @@ impl Shard {
             let rule = &self.rules.notifications()[at];
             let waits_for = rule.after_occurrences.unwrap_or(0);
             if rule.on.has(RuleEvent::Occurrence) {
-                return Some(waits_for.max(count + 1));
+                return Some(waits_for);
             }
             let enters = rule.on.has(RuleEvent::Triggered) && !full.book.entered.contains(&rule_key(&rule.name));
             (enters && waits_for > count).then_some(waits_for)
