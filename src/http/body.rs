@@ -16,9 +16,11 @@ use tokio::time::Instant;
 const TIME: Duration = Duration::from_secs(5);
 /// What all bodies that are being read or served may hold, in KiB.
 const ALL_KIB: usize = 64 << 10;
-/// A body that is too large is read off for so long and so far, that its sender reads our answer and not a broken connection.
-const LINGER: Duration = Duration::from_secs(10);
+/// A body that is too large is read off for so long and so far, that its sender reads our answer and not a broken connection; no
+/// faster than so many bytes a second, for what nobody wants is not to take a processor from who is paged.
+const LINGER: Duration = Duration::from_secs(16);
 const LINGER_BYTES: usize = 256 << 20;
+const LINGER_PACE: usize = 16 << 20;
 
 /// The room that all bodies share.
 #[derive(Clone)]
@@ -135,12 +137,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Reads off what still comes, beside the answer.
 pub fn linger(mut body: Body) {
     tokio::spawn(tokio::time::timeout(LINGER, async move {
-        let mut read = 0;
+        let (begun, mut read) = (Instant::now(), 0);
         while let Some(Ok(frame)) = body.frame().await {
             read += frame.data_ref().map_or(0, Bytes::len);
             if read > LINGER_BYTES {
                 break;
             }
+            tokio::time::sleep_until(begun + Duration::from_secs(1).mul_f64(read as f64 / LINGER_PACE as f64)).await;
         }
     }));
 }
@@ -148,6 +151,7 @@ pub fn linger(mut body: Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn request(length: usize, content_type: &str) -> Request {
         Request::post("/").header("content-type", content_type).body(Body::from(vec![b'1'; length])).expect("a request")
@@ -170,6 +174,23 @@ mod tests {
         assert_eq!(status(read(20 << 20, "application/json").await), Err(StatusCode::SERVICE_UNAVAILABLE));
         held.pop();
         assert_eq!(status(read(20 << 20, "application/json").await), Ok(20 << 20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wants_is_read_off_at_leisure_and_not_for_ever() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&read);
+        let frame = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::convert::Infallible>(Bytes::from(vec![0; 1 << 20]))
+        };
+        linger(Body::from_stream(futures_util::stream::repeat_with(frame)));
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let early = read.load(Ordering::Relaxed);
+        assert!((63..=66).contains(&early), "{early} MiB in 4 s");
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let all = read.load(Ordering::Relaxed);
+        assert!((255..=258).contains(&all), "{all} MiB in all");
     }
 
     #[tokio::test(start_paused = true)]
