@@ -327,3 +327,22 @@ fn what_a_reload_makes_depend_on_it_is_told_of_an_incident_that_others_know_alre
     let link = seen(&world, child);
     assert_eq!((link.parent, link.suppressed), (Some(parent), true));
 }
+
+/// A reply carries the incident that it is about, whatever else came of the command.
+#[test]
+fn who_resolves_a_root_is_answered_with_it_not_with_its_duplicate() {
+    let mut world = world(RULES);
+    let root = world.fire("a", "1", HIGH);
+    world.pass(20 * MINUTE);
+    let duplicate = world.fire("a", "1", HIGH);
+    assert_eq!(seen(&world, duplicate).parent, Some(root));
+    let act = IncidentCommand::Resolve { resolution: None };
+    let command = Command::Incident { id: root, user: Some("ann".to_owned()), note: None, act };
+    let input = Input::Command { command: &command, at: world.now };
+    let crate::engine::Outcome::Done(Some(shown)) =
+        world.shards[usize::from(root.partition)].process(world.now, input, &mut Vec::new())
+    else {
+        panic!("it was resolved")
+    };
+    assert_eq!((shown.id, shown.status), (root, crate::model::Status::Resolved));
+}
