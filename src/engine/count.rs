@@ -1,13 +1,12 @@
 //! A change of counts alone, which is nearly all that happens: published at most every `publish_interval`, the last of it always
 //! (SPEC 3.2).
 
-use crate::engine::entry::{Counts, Entry, Full, Slot};
+use crate::engine::entry::{Counts, Entry, Slot};
 use crate::engine::lifecycle::unpack;
 use crate::engine::shard::Shard;
 use crate::engine::sources::Signal;
 use crate::engine::step::{Change, Step};
-use crate::model::{Alert, CurrentValue, Time, TimelineEvent, number};
-use serde_json::json;
+use crate::model::{Alert, CurrentValue, Time};
 
 impl Shard {
     pub(super) fn count<'a>(
@@ -61,22 +60,5 @@ pub(super) fn counts_after(entry: &Entry, alert: &Alert<'_>, now: Time, occurren
         },
         read_at: now.max(before.read_at),
         ..before.clone()
-    }
-}
-
-impl Full {
-    /// Brings an unpacked incident up to counts that moved since.
-    fn take_counts(&mut self, counts: &Counts) {
-        let incident = &mut self.incident;
-        if counts.occurrences > incident.occurrence_count {
-            incident.occurrence_count = counts.occurrences;
-            incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, json!({ "count": counts.occurrences }));
-        }
-        incident.last_seen_at = counts.last_seen_at;
-        incident.last_alert = counts.last_alert.into();
-        if !counts.current_value.is_nan() {
-            incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
-        }
-        self.read_at = counts.read_at;
     }
 }

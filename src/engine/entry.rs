@@ -187,22 +187,9 @@ impl Entry {
     /// Unpacks it; `Err` only if memory or the changelog is damaged.
     pub fn full(&self) -> Result<Full, postcard::Error> {
         let body = self.body.read().ok_or(postcard::Error::DeserializeBadEncoding)?;
-        let (mut incident, book): (Incident, Book) = postcard::from_bytes(&body)?;
+        let (incident, book): (Incident, Book) = postcard::from_bytes(&body)?;
         let counts = &self.counts;
-        if counts.occurrences > incident.occurrence_count {
-            incident.occurrence_count = counts.occurrences;
-            let count = json!({ "count": counts.occurrences });
-            incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, count);
-        }
-        incident.last_seen_at = counts.last_seen_at;
-        incident.last_alert = counts.last_alert.into();
-        incident.version = counts.version;
-        if !counts.current_value.is_nan() {
-            incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
-        }
-        incident.related_incident_ids.extend(self.related.iter().flat_map(|related| related.iter()));
-        incident.related_more = u64::from(counts.related).saturating_sub(incident.related_incident_ids.len() as u64);
-        Ok(Full {
+        let mut full = Full {
             incident,
             book,
             sources: self.sources.clone(),
@@ -211,7 +198,13 @@ impl Entry {
             unpublished: counts.unpublished,
             close_at: self.timing.close_at,
             ask_at: self.timing.ask_at,
-        })
+        };
+        full.take_counts(counts);
+        let incident = &mut full.incident;
+        incident.version = counts.version;
+        incident.related_incident_ids.extend(self.related.iter().flat_map(|related| related.iter()));
+        incident.related_more = u64::from(counts.related).saturating_sub(incident.related_incident_ids.len() as u64);
+        Ok(full)
     }
 
     /// When time alone next changes it.
@@ -254,6 +247,21 @@ impl Full {
             related: incident.related_incident_ids.len() as u32 + incident.related_more as u32,
             unpublished: self.unpublished,
         }
+    }
+
+    /// Brings an unpacked incident up to counts that moved since.
+    pub fn take_counts(&mut self, counts: &Counts) {
+        let incident = &mut self.incident;
+        if counts.occurrences > incident.occurrence_count {
+            incident.occurrence_count = counts.occurrences;
+            incident.note(counts.last_seen_at, TimelineEvent::Occurrence, None, json!({ "count": counts.occurrences }));
+        }
+        incident.last_seen_at = counts.last_seen_at;
+        incident.last_alert = counts.last_alert.into();
+        if !counts.current_value.is_nan() {
+            incident.metadata.0.insert("current_value".to_owned(), number::json(counts.current_value));
+        }
+        self.read_at = counts.read_at;
     }
 
     fn wake_at(&self) -> Time {

@@ -17,11 +17,6 @@ fn named_anew(world: &mut World) -> (IncidentId, IncidentId) {
     (child, world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE))
 }
 
-fn whole(world: &World, id: IncidentId) -> crate::engine::entry::Full {
-    let store = &world.shards[usize::from(id.partition)].store;
-    store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open").full().expect("it reads")
-}
-
 /// Of those that came after it the oldest is the best: one that is heard of later takes it from one that is younger.
 #[test]
 fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
@@ -94,9 +89,7 @@ fn one_that_goes_on_counting_is_given_a_better_parents_name() {
 #[test]
 fn of_better_parents_that_are_heard_of_one_after_the_other_only_the_last_is_published() {
     let shown = |world: &World, id: IncidentId| {
-        let store = &world.shards[usize::from(id.partition)].store;
-        let entry = store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open");
-        let incident = entry.full().expect("it reads").incident;
+        let incident = whole(world, id).incident;
         (incident.parent_incident_id, incident.suppressed, incident.version)
     };
     for restarts in [true, false] {

@@ -17,8 +17,7 @@ pub(super) struct Seen {
 }
 
 pub(super) fn seen(world: &World, id: IncidentId) -> Seen {
-    let store = &world.shards[usize::from(id.partition)].store;
-    let incident = store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open").full().expect("it reads").incident;
+    let incident = whole(world, id).incident;
     Seen {
         parent: incident.parent_incident_id,
         kind: incident.correlation.map(|found| found.kind),

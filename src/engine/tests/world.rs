@@ -61,6 +61,12 @@ pub(super) fn world_with(files: &[(&str, &str)]) -> World {
     }
 }
 
+/// An open incident as its shard has it.
+pub(super) fn whole(world: &World, id: IncidentId) -> crate::engine::entry::Full {
+    let store = &world.shards[usize::from(id.partition)].store;
+    store.find_id(id).and_then(|slot| store.get(slot)).expect("it is open").full().expect("it reads")
+}
+
 impl World {
     pub(super) fn reload(&mut self, files: &[(&str, &str)]) {
         self.rules = rule_set(files);
