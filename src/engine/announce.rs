@@ -6,6 +6,36 @@ use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::model::home::home;
 use crate::model::{Fact, Output, Time, Upstream};
+use crate::rules::Dependencies;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+use std::sync::Arc;
+
+/// By service of this shard on which others depend. Worked out once for each: in a storm they are asked for by the thousand.
+pub type Audiences = HashMap<Arc<str>, Audience, FxBuildHasher>;
+
+/// Where those live that depend on a service.
+pub struct Audience {
+    /// Some of them here.
+    own: bool,
+    /// Other partitions, ascending.
+    others: Vec<u32>,
+}
+
+pub fn audiences(dependencies: &Dependencies, partition: u16, partitions: u32) -> Audiences {
+    let home = |service: &str| home(service.as_bytes(), partitions);
+    let here = u32::from(partition);
+    let own = dependencies.depended_on().filter(|(service, _)| home(service) == here);
+    own.map(|(service, dependents)| {
+        let mut others: Vec<u32> = dependents.iter().map(|dependent| home(dependent)).collect();
+        others.sort_unstable();
+        others.dedup();
+        let all = others.len();
+        others.retain(|to| *to != here);
+        (Arc::clone(service), Audience { own: others.len() < all, others })
+    })
+    .collect()
+}
 
 impl Shard {
     /// Into the store at the end of the step; the shards of dependent services hear what they must know.
@@ -35,13 +65,13 @@ impl Shard {
     }
 
     fn tell_dependents(&self, full: &mut Full, announced: Announced, now: Time, step: &mut Step<'_, '_>) {
-        let dependents = self.rules.dependencies().dependents(&full.incident.service_id);
+        let Some(audience) = self.audiences.get(&*full.incident.service_id) else { return };
         // A duplicate is nobody's parent, its root is: else a late one, older than its root, could close a circle with it.
-        if dependents.is_empty() || (announced.duplicate && full.book.announced.is_none()) {
+        if announced.duplicate && full.book.announced.is_none() {
             return;
         }
         let announced = Announced { revision: announced.revision + 1, ..announced };
-        let fact = Upstream {
+        let fact = Arc::new(Upstream {
             id: full.incident.id,
             service_id: full.incident.service_id.clone(),
             revision: announced.revision,
@@ -50,19 +80,17 @@ impl Shard {
             severity: announced.severity,
             environment: announced.environment,
             status: announced.status,
-            active: full.book.active.clone(),
+            active: full.book.active.iter().copied().collect(),
             muted: announced.muted,
             untold: announced.untold,
             duplicate: announced.duplicate,
-        };
-        let mut homes: Vec<u32> = dependents.iter().map(|service| home(service.as_bytes(), self.settings.partitions)).collect();
-        homes.sort_unstable();
-        homes.dedup();
+        });
         // What concerns the own shard is known at once, in the transaction that says it.
-        let (own, others): (Vec<u32>, Vec<u32>) = homes.into_iter().partition(|to| *to == u32::from(self.partition));
-        step.changes.extend(own.first().map(|_| Change::Upstream(fact.clone())));
-        if !others.is_empty() {
-            step.outputs.push(Output::Fact { to: others, fact: Fact::Upstream(fact) });
+        if audience.own {
+            step.changes.push(Change::Upstream { fact: Arc::clone(&fact), now });
+        }
+        if !audience.others.is_empty() {
+            step.outputs.push(Output::Fact { to: audience.others.clone(), fact: Fact::Upstream(fact) });
         }
         full.book.announced = Some(announced);
     }

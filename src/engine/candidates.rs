@@ -4,45 +4,58 @@
 //! Derived from `Upstreams`, the dependencies and the incidents here; rebuilt with them.
 
 use crate::engine::parents::{Child, Parent};
+use crate::engine::sorted::Sorted;
 use crate::engine::upstreams::{Upstreams, WINDOW};
 use crate::model::{IncidentId, Time, Upstream};
 use crate::rules::Dependencies;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
 use std::rc::Rc;
+use std::sync::Arc;
 
 const LEAST: IncidentId = IncidentId { partition: 0, hash: 0 };
 const GREATEST: IncidentId = IncidentId { partition: u16::MAX, hash: u64::MAX };
 
-/// Of a service, in `services`.
+/// A service on which others depend, by its place in `services`.
 type Place = u32;
+/// A service that depends on others and has had an incident here, by its place in `dependents`.
+pub type Dependent = u32;
 
 #[derive(Default)]
 pub struct Candidates {
     places: HashMap<Rc<str>, Place, FxBuildHasher>,
     services: Vec<Known>,
-    /// Of the services that have had an incident here: those that they depend on.
-    watched: HashMap<Rc<str>, Box<[Place]>, FxBuildHasher>,
+    by_name: HashMap<Rc<str>, Dependent, FxBuildHasher>,
+    dependents: Vec<Watched>,
 }
 
 /// Of one service.
 #[derive(Default)]
 struct Known {
-    /// The services that depend on it and have had an incident here.
-    children: Vec<Rc<str>>,
+    children: Vec<Dependent>,
     /// Few: the incidents of one service are much alike.
     classes: SmallVec<[Class; 2]>,
 }
 
+struct Watched {
+    service_id: Rc<str>,
+    upstreams: Box<[Place]>,
+    /// None of its incidents is first seen later.
+    newest: Time,
+}
+
+/// So many of the newest of a class are at hand: most services are passed by for them.
+const AT_HAND: usize = 4;
+/// No incident is that old.
+const NONE: Time = Time(i64::MIN);
+
 /// Incidents that may suppress the same children.
 pub struct Class {
     alike: Parent,
-    seen: BTreeMap<(Time, IncidentId), Rc<Upstream>>,
-    /// Of these the last, at hand: most services are passed by for it, and a look into a tree is a miss of the cache for each level.
-    newest: Option<(Time, IncidentId)>,
+    /// When the newest were first seen, the last first.
+    newest: [Time; AT_HAND],
+    seen: Sorted<(Time, IncidentId), Arc<Upstream>>,
 }
 
 impl Candidates {
@@ -53,29 +66,46 @@ impl Candidates {
         candidates
     }
 
-    /// A service has its first incident here.
-    pub fn watch(&mut self, service_id: &str, dependencies: &Dependencies) {
+    /// A service has an incident here, first seen at `at`; `None`: it depends on no other.
+    pub fn watch(&mut self, service_id: &str, at: Time, dependencies: &Dependencies) -> Option<Dependent> {
+        if let Some(dependent) = self.by_name.get(service_id) {
+            let newest = &mut self.dependents[*dependent as usize].newest;
+            *newest = at.max(*newest);
+            return Some(*dependent);
+        }
         let names = dependencies.upstreams(service_id);
-        if names.is_empty() || self.watched.contains_key(service_id) {
-            return;
+        if names.is_empty() {
+            return None;
         }
-        let child: Rc<str> = Rc::from(service_id);
-        let places: Vec<Place> = names.iter().map(|name| self.place(name)).collect();
-        for place in &places {
-            self.services[*place as usize].children.push(Rc::clone(&child));
+        let dependent = self.dependents.len() as Dependent;
+        let upstreams: Box<[Place]> = names.iter().map(|name| self.place(name)).collect();
+        for place in &upstreams {
+            self.services[*place as usize].children.push(dependent);
         }
-        self.watched.insert(child, places.into());
+        let service_id: Rc<str> = Rc::from(service_id);
+        self.by_name.insert(Rc::clone(&service_id), dependent);
+        self.dependents.push(Watched { service_id, upstreams, newest: at });
+        Some(dependent)
     }
 
     /// The services that have had an incident here and depend on that one.
-    pub fn children(&self, service_id: &str) -> &[Rc<str>] {
+    pub fn children(&self, service_id: &str) -> &[Dependent] {
         self.places.get(service_id).map_or(&[], |place| &self.services[*place as usize].children)
+    }
+
+    pub fn name_of(&self, dependent: Dependent) -> &Rc<str> {
+        &self.dependents[dependent as usize].service_id
+    }
+
+    /// May it have incidents that were first seen at `at` or later?
+    pub fn reaches(&self, dependent: Dependent, at: Time) -> bool {
+        self.dependents[dependent as usize].newest >= at
     }
 
     /// What an incident of a service may hang on.
     pub fn classes<'a>(&'a self, service_id: &str, dependencies: &Dependencies) -> impl Iterator<Item = &'a Class> {
-        let places: SmallVec<[Place; 32]> = match self.watched.get(service_id) {
-            Some(places) => places.iter().copied().collect(),
+        let places: SmallVec<[Place; 32]> = match self.by_name.get(service_id) {
+            Some(dependent) => self.dependents[*dependent as usize].upstreams.iter().copied().collect(),
             // Its first incident here.
             None => dependencies.upstreams(service_id).iter().filter_map(|name| self.places.get(&**name)).copied().collect(),
         };
@@ -83,7 +113,7 @@ impl Candidates {
     }
 
     /// `before`: what was known of the same incident until now.
-    pub fn put(&mut self, before: Option<&Upstream>, fact: &Rc<Upstream>) {
+    pub fn put(&mut self, before: Option<&Upstream>, fact: &Arc<Upstream>) {
         let place = self.place(&fact.service_id);
         let known = &mut self.services[place as usize];
         if let Some(before) = before {
@@ -112,7 +142,7 @@ impl Known {
     fn class(&mut self, fact: &Upstream) -> &mut Class {
         let alike = Parent::of_fact(fact);
         let at = self.classes.iter().position(|class| class.alike == alike).unwrap_or_else(|| {
-            self.classes.push(Class { alike, seen: BTreeMap::new(), newest: None });
+            self.classes.push(Class { alike, newest: [NONE; AT_HAND], seen: Sorted::default() });
             self.classes.len() - 1
         });
         &mut self.classes[at]
@@ -120,17 +150,20 @@ impl Known {
 }
 
 impl Class {
-    fn insert(&mut self, fact: &Rc<Upstream>) {
-        let key = key(fact);
-        self.newest = self.newest.max(Some(key));
-        self.seen.insert(key, Rc::clone(fact));
+    fn insert(&mut self, fact: &Arc<Upstream>) {
+        self.seen.insert(key(fact), Arc::clone(fact));
+        self.take_newest();
     }
 
     fn remove(&mut self, fact: &Upstream) {
-        let key = key(fact);
-        self.seen.remove(&key);
-        if self.newest == Some(key) {
-            self.newest = self.seen.last_key_value().map(|(last, _)| *last);
+        self.seen.remove(key(fact));
+        self.take_newest();
+    }
+
+    fn take_newest(&mut self) {
+        self.newest = [NONE; AT_HAND];
+        for (newest, ((at, _), _)) in self.newest.iter_mut().zip(self.seen.backwards()) {
+            *newest = *at;
         }
     }
 
@@ -138,21 +171,19 @@ impl Class {
         self.alike.may_suppress(child)
     }
 
-    /// The last of those first seen at `at` or before, where none came later; the latest that there could be, where one did.
+    /// None of those first seen at `at` or before is behind this one; `None`: there are none, not even later ones.
     pub fn latest(&self, at: Time) -> Option<(Time, IncidentId)> {
-        Some(self.newest?.min((at, GREATEST)))
+        let latest = self.newest.into_iter().find(|newest| *newest <= at).unwrap_or(at);
+        (self.newest[0] != NONE).then_some((latest, GREATEST))
     }
 
     /// By falling place for a child first seen at `at`: those of the window up to then, newest first; then those of the window
     /// after it, oldest first.
-    pub fn around(&self, at: Time) -> impl Iterator<Item = &Rc<Upstream>> {
+    pub fn around(&self, at: Time) -> impl Iterator<Item = &Arc<Upstream>> {
         let (from, then, to) = ((at + -WINDOW, LEAST), (at + 1, LEAST), (at + (WINDOW + 1), LEAST));
-        // Nearly always `at` is newer than all: then the end need not be looked for.
-        let is_newest = self.newest.is_none_or(|newest| newest < then);
-        let end = if is_newest { Unbounded } else { Excluded(then) };
-        let before = self.seen.range((Unbounded, end)).rev().take_while(move |(key, _)| **key >= from);
-        let after = (!is_newest).then(|| self.seen.range(then..to));
-        before.chain(after.into_iter().flatten()).map(|(_, fact)| fact)
+        let before = self.seen.before(then).take_while(move |(key, _)| *key >= from);
+        let after = std::iter::once(()).flat_map(move |()| self.seen.from(then)).take_while(move |(key, _)| *key < to);
+        before.chain(after).map(|(_, fact)| fact)
     }
 }
 
@@ -172,11 +203,11 @@ mod tests {
         let files = [("dependencies.toml".to_owned(), text.to_owned())].into_iter().collect();
         let (rules, _) = RuleSet::load(&RuleSource { files }, &Limits::default()).expect("it is right");
         let mut candidates = Candidates::default();
-        for service_id in ["web", "a", "web"] {
-            candidates.watch(service_id, rules.dependencies());
-        }
-        let children = |service_id| candidates.children(service_id).iter().map(|child| &**child).collect::<Vec<&str>>();
-        assert_eq!((children("a"), children("web")), (vec!["web"], vec![]));
-        assert!(!candidates.watched.contains_key("a"), "it depends on nothing");
+        let mut watch = |service_id, at| candidates.watch(service_id, Time(at), rules.dependencies());
+        assert_eq!(["web", "a", "web"].map(|service_id| watch(service_id, 7)), [Some(0), None, Some(0)], "a depends on nothing");
+        watch("web", 5);
+        let children = |service_id| candidates.children(service_id).iter().map(|child| &**candidates.name_of(*child));
+        assert_eq!((children("a").collect::<Vec<_>>(), children("web").count()), (vec!["web"], 0));
+        assert_eq!([7, 8].map(|at| candidates.reaches(0, Time(at))), [true, false]);
     }
 }

@@ -7,6 +7,7 @@
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
 //! | `u` + number | incidents of other shards on which ours may hang: one of a ring of keys |
 //! | `s`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
+//! | `l` | when links that would only name a better parent are next looked at: see `stale`
 //! | `r` | the hash of the rule set by whose dependencies links were last worked out |
 //!
 //! The first byte of every value is the format's version.
@@ -137,6 +138,7 @@ impl Shard {
             sink(self.side_record(&side));
         }
         self.upstreams.changelog(sink);
+        self.stale.changelog(sink);
         self.counted.write(&mut self.store, counts, sink);
         if self.review.is_empty() && self.logged_rules.as_deref() != Some(self.rules.hash()) {
             self.logged_rules = Some(self.rules.hash().to_owned());
@@ -199,6 +201,7 @@ impl Shard {
             (Some(b'c'), None) => self.closed.remove(id_of(key)?),
             (Some(b'n'), Some(value)) => self.counted.restore(&mut self.store, key, value)?,
             (Some(b'u'), Some(value)) => self.upstreams.restore(key, value, self.settings.keep_upstream())?,
+            (Some(b'l'), Some(value)) => self.stale.restore(postcard::from_bytes(value).map_err(damaged)?),
             (Some(b'r'), Some(value)) => self.logged_rules = Some(String::from_utf8_lossy(value).into_owned()),
             _ => return Err(format!("unknown key {:?}", String::from_utf8_lossy(key))),
         }

@@ -3,7 +3,7 @@
 //! A service that many depend on has thousands of incidents near each of its own; looking at all of them for every fact
 //! would cost more than all else. Derived from the incidents, and rebuilt with them.
 
-use crate::engine::candidates::Candidates;
+use crate::engine::candidates::{Candidates, Dependent};
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::lifecycle::is_overflow;
 use crate::engine::links::is_cascade;
@@ -24,7 +24,7 @@ pub struct Children {
     by_parent: HashMap<IncidentId, BTreeSet<Slot>, FxBuildHasher>,
     /// By service and age those that may want a parent first seen after them: no parent suppresses them, or one that itself
     /// came later, and the earliest of these is the best.
-    loose: HashMap<String, BTreeSet<(Time, Slot)>, FxBuildHasher>,
+    loose: HashMap<Dependent, BTreeSet<(Time, Slot)>, FxBuildHasher>,
 }
 
 #[derive(PartialEq)]
@@ -32,38 +32,36 @@ pub struct Tie {
     pub parent: Option<IncidentId>,
     loose: bool,
     first_seen_at: Time,
+    /// Its service.
+    pub dependent: Dependent,
 }
 
 impl Children {
     /// An incident has changed.
-    pub fn put(&mut self, slot: Slot, full: &Full, upstreams: &Upstreams) {
+    pub fn put(&mut self, slot: Slot, full: &Full, dependent: Dependent, upstreams: &Upstreams) {
         let incident = &full.incident;
         if !incident.status.fires() || full.book.link.root.is_some() || is_overflow(incident.dedup_key.as_deref()) {
-            return self.remove(slot, &incident.service_id);
+            return self.remove(slot);
         }
         let parent = incident.parent_incident_id.filter(|_| is_cascade(full));
         let at = incident.first_seen_at;
         let is_loose =
             !incident.suppressed || parent.and_then(|id| upstreams.get(id)).is_none_or(|parent| parent.first_seen_at > at);
-        let tie = Tie { parent, loose: is_loose, first_seen_at: at };
+        let tie = Tie { parent, loose: is_loose, first_seen_at: at, dependent };
         if self.ties.get(&slot) == Some(&tie) {
             return;
         }
-        self.remove(slot, &incident.service_id);
+        self.remove(slot);
         if let Some(parent) = parent {
             self.by_parent.entry(parent).or_default().insert(slot);
         }
         if tie.loose {
-            let loose = match self.loose.get_mut(&incident.service_id) {
-                Some(loose) => loose,
-                None => self.loose.entry(incident.service_id.clone()).or_default(),
-            };
-            loose.insert((tie.first_seen_at, slot));
+            self.loose.entry(dependent).or_default().insert((tie.first_seen_at, slot));
         }
         self.ties.insert(slot, tie);
     }
 
-    pub fn remove(&mut self, slot: Slot, service_id: &str) {
+    pub fn remove(&mut self, slot: Slot) {
         let Some(tie) = self.ties.remove(&slot) else { return };
         if let Some(parent) = tie.parent
             && let Some(slots) = self.by_parent.get_mut(&parent)
@@ -74,11 +72,11 @@ impl Children {
             }
         }
         if tie.loose
-            && let Some(loose) = self.loose.get_mut(service_id)
+            && let Some(loose) = self.loose.get_mut(&tie.dependent)
         {
             loose.remove(&(tie.first_seen_at, slot));
             if loose.is_empty() {
-                self.loose.remove(service_id);
+                self.loose.remove(&tie.dependent);
             }
         }
     }
@@ -92,8 +90,8 @@ impl Children {
         self.by_parent.get(&parent).into_iter().flatten().copied()
     }
 
-    fn loose(&self, service_id: &str, from: Time, to: Time) -> impl Iterator<Item = Slot> {
-        let loose = self.loose.get(service_id).into_iter();
+    fn loose(&self, dependent: Dependent, from: Time, to: Time) -> impl Iterator<Item = Slot> {
+        let loose = self.loose.get(&dependent).into_iter();
         loose.flat_map(move |seen| seen.range((from, 0)..(to, 0))).map(|(_, slot)| *slot)
     }
 }
@@ -123,7 +121,7 @@ fn matters(before: &Upstream, fact: &Upstream) -> bool {
 
 impl Shard {
     /// Notes those of ours whose link may be another now that `fact` is known; what was known of it before still is.
-    pub(super) fn recheck_dependents(&mut self, fact: &Upstream) {
+    pub(super) fn recheck_dependents(&mut self, fact: &Upstream, now: Time) {
         let before = self.upstreams.get(fact.id);
         if before.is_none_or(|before| matters(before, fact)) {
             self.concerned.extend(self.children.of(fact.id));
@@ -133,21 +131,22 @@ impl Shard {
         }
         let at = fact.first_seen_at;
         let dependencies = Rc::clone(self.rules.dependencies());
-        for service in self.candidates.children(&fact.service_id) {
-            let in_cycle = dependencies.in_cycle(service, &fact.service_id);
+        let due = self.next_look(now);
+        for dependent in self.candidates.children(&fact.service_id).iter().copied() {
+            let in_cycle = dependencies.in_cycle(self.candidates.name_of(dependent), &fact.service_id);
             // Earlier ones that are suppressed by what came before them have a better parent than one that came later.
-            let loose: SmallVec<[Slot; 16]> = self.children.loose(service, at + -WINDOW, at + (WINDOW + 1)).collect();
+            let loose: SmallVec<[Slot; 16]> = self.children.loose(dependent, at + -WINDOW, at + (WINDOW + 1)).collect();
             for slot in loose {
                 let Some(entry) = self.store.get(slot).filter(|_| !self.concerned.contains(&slot)) else { continue };
                 let Some(rank) = self.takes(fact, in_cycle, slot, entry) else { continue };
                 if rank.suppresses && !entry.traits.suppressed {
                     self.concerned.insert(slot);
                 } else {
-                    self.stale.mark(service, entry.first_seen_at, entry.first_seen_at);
+                    self.stale.mark(dependent, entry.first_seen_at, entry.first_seen_at, due);
                 }
             }
-            if self.store.around(service, at, at + WINDOW).next().is_some() {
-                self.stale.mark(service, at, at + WINDOW);
+            if self.candidates.reaches(dependent, at) {
+                self.stale.mark(dependent, at, at + WINDOW, due);
             }
         }
     }
@@ -168,19 +167,19 @@ impl Shard {
         self.children = Children::default();
         let dependencies = self.rules.dependencies();
         self.candidates = Candidates::of(&self.upstreams);
-        for (_, entry) in self.store.slots() {
-            self.candidates.watch(self.store.name_of(entry), dependencies);
+        let mut depend = Vec::new();
+        for (slot, entry) in self.store.slots() {
+            let dependent = self.candidates.watch(self.store.name_of(entry), entry.first_seen_at, dependencies);
+            depend.extend(dependent.filter(|_| entry.status.fires()).map(|dependent| (slot, dependent)));
         }
-        let firing = self.store.slots().filter(|(_, entry)| entry.status.fires());
-        let depend = firing.filter(|(_, entry)| !dependencies.upstreams(self.store.name_of(entry)).is_empty());
-        let slots: Vec<Slot> = depend.map(|(slot, _)| slot).collect();
-        for slot in slots {
-            if let Some(full) = self.store.get(slot).and_then(|entry| entry.full().ok()) {
-                self.children.put(slot, &full, &self.upstreams);
+        self.stale.forget_marks();
+        for (slot, dependent) in depend {
+            let Some(entry) = self.store.get(slot) else { continue };
+            if let Ok(full) = entry.full() {
+                self.children.put(slot, &full, dependent, &self.upstreams);
             }
-            let stale = self.store.get(slot).filter(|entry| self.better_parent(slot, entry).is_some());
-            if let Some((service_id, at)) = stale.map(|entry| (self.store.name_of(entry), entry.first_seen_at)) {
-                self.stale.mark(service_id, at, at);
+            if self.better_parent(slot, entry).is_some() {
+                self.stale.mark_again(dependent, entry.first_seen_at);
             }
         }
     }

@@ -4,6 +4,7 @@ use crate::engine::Outcome;
 use crate::engine::shard::Shard;
 use crate::engine::step::{Change, Step};
 use crate::model::{Fact, Output, Time};
+use std::sync::Arc;
 
 impl Shard {
     /// Takes what other shards have told. Whom several facts concern, as where a service depends on many, is linked anew once.
@@ -27,7 +28,7 @@ impl Shard {
         match fact {
             Fact::Upstream(upstream) => {
                 if self.upstreams.is_news(upstream) {
-                    step.changes.push(Change::Upstream(upstream.clone()));
+                    step.changes.push(Change::Upstream { fact: Arc::clone(upstream), now });
                 }
             }
             Fact::Silence(silence) => self.silence_known(silence, step),

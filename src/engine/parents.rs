@@ -2,10 +2,12 @@
 //!
 //! First those that may suppress; of these the newest first seen at or before it, else the oldest after it; ties by id.
 
+use crate::engine::candidates::Class;
 use crate::engine::entry::{Entry, Full};
 use crate::engine::shard::Shard;
 use crate::engine::upstreams::active_at;
 use crate::model::{Environment, IncidentId, Severity, Time, Upstream};
+use smallvec::SmallVec;
 use std::cmp::Reverse;
 
 /// Whoever looks for a parent.
@@ -102,11 +104,19 @@ impl Parent {
 impl Shard {
     pub(super) fn parent_of(&self, child: &Child<'_>) -> Option<&Upstream> {
         let dependencies = self.rules.dependencies();
+        let bounds = self.candidates.classes(child.service_id, dependencies).filter_map(|class| {
+            let latest = class.latest(child.first_seen_at)?;
+            Some((Rank { suppresses: class.may_suppress(child), place: Place::Before(latest) }, class))
+        });
+        let mut bounds: SmallVec<[(Rank, &Class); 64]> = bounds.collect();
+        // Where the best is probably found comes first: then the others need not be looked at.
+        if let Some(first) = (0..bounds.len()).max_by_key(|at| bounds[*at].0) {
+            bounds.swap(0, first);
+        }
         let mut best: Option<(Rank, &Upstream)> = None;
-        for class in self.candidates.classes(child.service_id, dependencies) {
-            let suppresses = class.may_suppress(child);
-            let Some(latest) = class.latest(child.first_seen_at) else { continue };
-            if best.is_some_and(|(best, _)| best > Rank { suppresses, place: Place::Before(latest) }) {
+        for (bound, class) in bounds {
+            let suppresses = bound.suppresses;
+            if best.is_some_and(|(best, _)| best > bound) {
                 continue;
             }
             for fact in class.around(child.first_seen_at) {

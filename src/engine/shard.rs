@@ -1,5 +1,6 @@
 //! One partition's state and its two moves: decide, then apply.
 
+use crate::engine::announce::{Audiences, audiences};
 use crate::engine::attempts::Attempts;
 use crate::engine::book::{RuleKey, rule_key};
 use crate::engine::budget::Budgets;
@@ -46,6 +47,7 @@ pub struct Shard {
     pub(super) gone: Vec<Gone>,
     pub(super) silences: Silences,
     pub(super) upstreams: Upstreams,
+    pub(super) audiences: Audiences,
     pub(super) candidates: Candidates,
     pub(super) children: Children,
     pub(super) contexts: Contexts,
@@ -85,6 +87,7 @@ impl Shard {
             gone: Vec::new(),
             silences: Silences::default(),
             upstreams: Upstreams::default(),
+            audiences: Audiences::default(),
             candidates: Candidates::default(),
             children: Children::default(),
             contexts: Contexts::default(),
@@ -157,10 +160,9 @@ impl Shard {
                         }
                         None => self.store.insert(&full),
                     };
-                    let dependencies = self.rules.dependencies();
-                    if !dependencies.upstreams(&full.incident.service_id).is_empty() {
-                        self.candidates.watch(&full.incident.service_id, dependencies);
-                        self.children.put(slot, &full, &self.upstreams);
+                    let (service_id, dependencies) = (&full.incident.service_id, self.rules.dependencies());
+                    if let Some(dependent) = self.candidates.watch(service_id, full.incident.first_seen_at, dependencies) {
+                        self.children.put(slot, &full, dependent, &self.upstreams);
                     }
                     self.touch(slot, Dirty::Snapshot);
                 }
@@ -194,10 +196,9 @@ impl Shard {
                     self.silences.remove(&id);
                     self.sides.insert(Side::Silence(id));
                 }
-                Change::Upstream(fact) => {
-                    self.recheck_dependents(&fact);
-                    let fact = Rc::new(fact);
-                    let before = self.upstreams.put(Rc::clone(&fact), self.settings.keep_upstream());
+                Change::Upstream { fact, now } => {
+                    self.recheck_dependents(&fact, now);
+                    let before = self.upstreams.put(Arc::clone(&fact), self.settings.keep_upstream());
                     self.candidates.put(before.as_deref(), &fact);
                 }
                 Change::ForgetUpstream { id } => {
@@ -228,9 +229,7 @@ impl Shard {
                 }
                 Change::Close { slot, forget_at } => {
                     self.recheck_identity(slot);
-                    if let Some(entry) = self.store.get(slot) {
-                        self.children.remove(slot, self.store.name_of(entry));
-                    }
+                    self.children.remove(slot);
                     if let Some(id) = self.store.remove(slot) {
                         self.closed.insert(id, forget_at);
                         self.gone.push(Gone::Closed(id, forget_at));
@@ -368,6 +367,7 @@ impl Shard {
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {
+        self.audiences = audiences(rules.dependencies(), self.partition, self.settings.partitions);
         self.rules_by_key = rules.notifications().iter().enumerate().map(|(at, rule)| (rule_key(&rule.name), at)).collect();
         self.rules = rules;
     }

@@ -3,8 +3,12 @@
 //! A shard that is behind others hears of the incidents that its own may hang on one after the other, each a better parent than
 //! the one before: followed up at once, a storm of incidents would be linked, and published, dozens of times each. What makes
 //! somebody quiet, and what becomes of the parent that he has, is never waited for. The rest is seen to when its counts are
-//! published, and of those that do not count when the interval is over: the clock's, so that a restart changes little.
+//! published, and of those that do not count when the interval is over: the clock's, and kept in the changelog, so that a restart
+//! changes nothing.
 
+use crate::engine::candidates::Dependent;
+use crate::engine::changelog::{StateRecord, VERSION, encode};
+use crate::engine::children::Tie;
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::parents::Child;
 use crate::engine::shard::Shard;
@@ -17,12 +21,14 @@ use rustc_hash::FxBuildHasher;
 /// So many are looked at before the next records are taken: a storm's are tens of thousands.
 const AT_ONCE: usize = 256;
 
-/// Which incidents are to be looked at. Not kept over a restart, which looks at all.
+/// Which incidents are to be looked at. Not kept over a restart, which looks at all; when is.
 #[derive(Default)]
 pub struct Stale {
-    marks: HashMap<String, Mark, FxBuildHasher>,
+    marks: HashMap<Dependent, Mark, FxBuildHasher>,
     /// `None`: to be said by whoever knows what time it is.
     due: Option<Time>,
+    /// As the changelog has it.
+    logged_due: Option<Time>,
     /// Those that are to be linked anew, the last first.
     found: Vec<Slot>,
     /// The same, to be asked for.
@@ -38,20 +44,46 @@ struct Mark {
 }
 
 impl Stale {
-    pub fn mark(&mut self, service_id: &str, from: Time, to: Time) {
-        match self.marks.get_mut(service_id) {
-            Some(mark) => {
-                mark.from = mark.from.min(from);
-                mark.to = mark.to.max(to);
-                mark.seen.clear();
-            }
-            None => _ = self.marks.insert(service_id.to_owned(), Mark { from, to, seen: HashSet::default() }),
-        }
+    /// Of a service's incidents those first seen from `from` to `to` may want another parent. `due`: when they are looked at.
+    pub fn mark(&mut self, dependent: Dependent, from: Time, to: Time, due: Time) {
+        self.due = Some(self.due.filter(|_| !self.marks.is_empty()).map_or(due, |before| before.min(due)));
+        self.put(dependent, from, to);
+    }
+
+    /// After a restore and after a reload: at the next look.
+    pub fn mark_again(&mut self, dependent: Dependent, at: Time) {
+        self.put(dependent, at, at);
+    }
+
+    fn put(&mut self, dependent: Dependent, from: Time, to: Time) {
+        let mark = self.marks.entry(dependent).or_insert_with(|| Mark { from, to, seen: HashSet::default() });
+        mark.from = mark.from.min(from);
+        mark.to = mark.to.max(to);
+        mark.seen.clear();
+    }
+
+    /// Services are about to be others.
+    pub fn forget_marks(&mut self) {
+        self.marks.clear();
+    }
+
+    /// When the next look is due, where that has changed.
+    pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
+        let Some(due) = self.due.filter(|due| self.logged_due != Some(*due)) else { return };
+        self.logged_due = Some(due);
+        let mut value = vec![VERSION];
+        encode(&due, &mut value);
+        sink(StateRecord { key: b"l".to_vec(), value: Some(value) });
+    }
+
+    /// Puts back what [`Stale::changelog`] has written.
+    pub fn restore(&mut self, due: Time) {
+        (self.due, self.logged_due) = (Some(due), Some(due));
     }
 
     /// Was anything heard that may concern it since it was last looked at? A glance, where most are not concerned.
-    fn is_marked(&self, service_id: &str, slot: Slot, first_seen_at: Time) -> bool {
-        let mark = self.marks.get(service_id);
+    fn is_marked(&self, dependent: Dependent, slot: Slot, first_seen_at: Time) -> bool {
+        let mark = self.marks.get(&dependent);
         mark.is_some_and(|mark| (mark.from..=mark.to).contains(&first_seen_at) && !mark.seen.contains(&slot))
             || self.waiting.contains(&slot)
     }
@@ -64,12 +96,11 @@ impl Stale {
         (!self.marks.is_empty()).then(|| self.due.unwrap_or(Time(i64::MIN)))
     }
 
-    /// What is to be looked at `now`: at the first multiple of `interval` after something was marked.
-    fn take(&mut self, now: Time, interval: Millis) -> HashMap<String, Mark, FxBuildHasher> {
+    /// What is to be looked at `now`. `next`: when another look would be due.
+    fn take(&mut self, now: Time, next: Time) -> HashMap<Dependent, Mark, FxBuildHasher> {
         if self.marks.is_empty() {
             return HashMap::default();
         }
-        let next = Time((now.0 + interval - 1).div_euclid(interval) * interval);
         // Where the clock was set back it is not waited for.
         let due = *self.due.insert(self.due.unwrap_or(next).min(next));
         if now < due {
@@ -81,15 +112,25 @@ impl Stale {
 }
 
 impl Shard {
+    /// Nobody is to wait for a name for longer than a glance at the screen takes, however seldom counts are published.
+    fn look_interval(&self) -> Millis {
+        self.settings.publish_interval.clamp(SECOND, 10 * SECOND)
+    }
+
+    /// When what is heard `now` is looked at: at the interval's first multiple after it.
+    pub(super) fn next_look(&self, now: Time) -> Time {
+        let interval = self.look_interval();
+        Time((now.0.div_euclid(interval) + 1) * interval)
+    }
+
     /// Those that would hang on another are linked anew, some of them, once the interval is over.
     pub(super) fn look_at_stale(&mut self, now: Time, out: &mut Vec<Output>) {
-        // Nobody is to wait for a name for longer than a glance at the screen takes, however seldom counts are published.
-        let interval = self.settings.publish_interval.clamp(SECOND, 10 * SECOND);
-        let mut marks = self.stale.take(now, interval);
+        let next = self.next_look(now);
+        let mut marks = self.stale.take(now, next);
         if !marks.is_empty() {
             let mut waiting = std::mem::take(&mut self.stale.waiting);
-            marks.retain(|service_id, mark| self.look(service_id, mark, interval, &mut waiting));
-            self.stale.due = (!marks.is_empty()).then(|| Time((now.0.div_euclid(interval) + 1) * interval));
+            marks.retain(|dependent, mark| self.look(*dependent, mark, &mut waiting));
+            self.stale.due = (!marks.is_empty()).then_some(next);
             self.stale.marks = marks;
             self.stale.found = self.oldest_first(waiting.iter().copied());
             self.stale.found.reverse();
@@ -103,14 +144,14 @@ impl Shard {
     }
 
     /// False: there is nothing of a service that is left to the publication of its counts, which is due before the next look.
-    fn look(&self, service_id: &str, mark: &mut Mark, interval: Millis, found: &mut HashSet<Slot, FxBuildHasher>) -> bool {
+    fn look(&self, dependent: Dependent, mark: &mut Mark, found: &mut HashSet<Slot, FxBuildHasher>) -> bool {
         let mut left: Option<(Time, Time)> = None;
-        for (slot, entry) in self.store.around(service_id, mark.from, mark.to) {
+        for (slot, entry) in self.store.around(self.candidates.name_of(dependent), mark.from, mark.to) {
             if mark.seen.contains(&slot) {
                 continue;
             }
             let at = entry.first_seen_at;
-            if entry.counts.unpublished && self.settings.publish_interval <= interval {
+            if entry.counts.unpublished && self.settings.publish_interval <= self.look_interval() {
                 left = Some(left.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
                 continue;
             }
@@ -127,7 +168,8 @@ impl Shard {
     pub(super) fn publish_counts(&self, slot: Slot, entry: &Entry, full: &mut Full, now: Time, step: &mut Step<'_, '_>) -> bool {
         let version = full.incident.version;
         let mut linked = false;
-        if self.stale.is_marked(self.store.name_of(entry), slot, entry.first_seen_at) {
+        let is_marked = |tie: &Tie| self.stale.is_marked(tie.dependent, slot, entry.first_seen_at);
+        if self.children.tie(slot).is_some_and(is_marked) {
             step.changes.push(Change::Seen { slot });
             if let found @ Some(_) = self.better_parent(slot, entry) {
                 linked = self.link_anew(full, found, now, step);
@@ -140,8 +182,8 @@ impl Shard {
     }
 
     pub(super) fn has_seen(&mut self, slot: Slot) {
-        let Some(entry) = self.store.get(slot) else { return };
-        if let Some(mark) = self.stale.marks.get_mut(self.store.name_of(entry)) {
+        let dependent = self.children.tie(slot).map(|tie| tie.dependent);
+        if let Some(mark) = dependent.and_then(|dependent| self.stale.marks.get_mut(&dependent)) {
             mark.seen.insert(slot);
         }
     }

@@ -83,8 +83,11 @@ pub enum Change<'a> {
     SilenceOver {
         id: String,
     },
-    /// An incident of another service on which ours may hang.
-    Upstream(Upstream),
+    /// An incident of another service on which ours may hang. `now`: wall time.
+    Upstream {
+        fact: Arc<Upstream>,
+        now: Time,
+    },
     ForgetUpstream {
         id: IncidentId,
     },

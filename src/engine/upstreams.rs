@@ -11,27 +11,30 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Incidents first seen within this of each other may hang together.
 pub const WINDOW: Millis = 30 * MINUTE;
 
 /// About what one takes in the changelog.
 const BYTES: usize = 96;
+/// For so many there is room from the beginning.
+const AT_ONCE: usize = 64;
 
 pub struct Upstreams {
     by_id: HashMap<IncidentId, Held, FxBuildHasher>,
     /// Of the closed ones: when they are forgotten (wall time).
     ends: BTreeSet<(Time, IncidentId)>,
-    /// Of which the changelog has yet to hear; some perhaps twice.
-    changed: Vec<IncidentId>,
     ring: Ring<IncidentId>,
+    /// What the changelog has yet to hear; of an incident perhaps twice. Written at once, for later it would have to be looked for.
+    filling: Option<Filling<IncidentId>>,
 }
 
 struct Held {
-    fact: Rc<Upstream>,
-    ends_at: Option<Time>,
-    /// Of the ring's record that holds it; 0: of none.
+    fact: Arc<Upstream>,
+    /// `NEVER` while it is not closed.
+    ends_at: Time,
+    /// Of the ring's record that holds it.
     written_in: u64,
 }
 
@@ -44,17 +47,17 @@ enum Written<'a> {
 
 impl Default for Upstreams {
     fn default() -> Upstreams {
-        Upstreams { by_id: HashMap::default(), ends: BTreeSet::new(), changed: Vec::new(), ring: Ring::new(b'u') }
+        Upstreams { by_id: HashMap::default(), ends: BTreeSet::new(), ring: Ring::new(b'u'), filling: None }
     }
 }
 
 impl Upstreams {
     /// In no order.
-    pub fn all(&self) -> impl Iterator<Item = &Rc<Upstream>> {
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.by_id.values().map(|held| &held.fact)
     }
 
-    pub fn get(&self, id: IncidentId) -> Option<&Rc<Upstream>> {
+    pub fn get(&self, id: IncidentId) -> Option<&Arc<Upstream>> {
         self.by_id.get(&id).map(|held| &held.fact)
     }
 
@@ -72,33 +75,36 @@ impl Upstreams {
 
     /// `keep`: for so long one that is closed is known, counted from when it fired no more.
     /// Returns what was known of the same incident until now.
-    pub fn put(&mut self, fact: Rc<Upstream>, keep: Millis) -> Option<Rc<Upstream>> {
-        self.changed.push(fact.id);
-        self.insert(fact, keep, 0)
+    pub fn put(&mut self, fact: Arc<Upstream>, keep: Millis) -> Option<Arc<Upstream>> {
+        let filling = self.filling.get_or_insert_with(|| self.ring.begin(AT_ONCE, BYTES));
+        let sequence = filling.sequence;
+        add(&fact, filling);
+        self.insert(fact, keep, sequence)
     }
 
-    fn insert(&mut self, fact: Rc<Upstream>, keep: Millis, written_in: u64) -> Option<Rc<Upstream>> {
+    fn insert(&mut self, fact: Arc<Upstream>, keep: Millis, written_in: u64) -> Option<Arc<Upstream>> {
         let id = fact.id;
-        let ends_at = (fact.status == Status::Closed).then(|| fact.at + keep);
+        let ends_at = if fact.status == Status::Closed { fact.at + keep } else { Time::NEVER };
         let before = self.by_id.insert(id, Held { fact, ends_at, written_in });
-        if let Some(at) = before.as_ref().and_then(|before| before.ends_at) {
-            self.ends.remove(&(at, id));
+        if let Some(before) = &before {
+            self.ends.remove(&(before.ends_at, id));
         }
-        self.ends.extend(ends_at.map(|at| (at, id)));
+        if ends_at != Time::NEVER {
+            self.ends.insert((ends_at, id));
+        }
         before.map(|before| before.fact)
     }
 
-    pub fn remove(&mut self, id: IncidentId) -> Option<Rc<Upstream>> {
+    pub fn remove(&mut self, id: IncidentId) -> Option<Arc<Upstream>> {
         let fact = self.forget(id)?;
-        self.changed.push(id);
+        let filling = self.filling.get_or_insert_with(|| self.ring.begin(AT_ONCE, BYTES));
+        filling.add(id, |value| encode(&Written::Forgotten(id), value));
         Some(fact)
     }
 
-    fn forget(&mut self, id: IncidentId) -> Option<Rc<Upstream>> {
+    fn forget(&mut self, id: IncidentId) -> Option<Arc<Upstream>> {
         let Held { fact, ends_at, .. } = self.by_id.remove(&id)?;
-        if let Some(at) = ends_at {
-            self.ends.remove(&(at, id));
-        }
+        self.ends.remove(&(ends_at, id));
         Some(fact)
     }
 
@@ -109,21 +115,14 @@ impl Upstreams {
 
     /// What has changed since the last commit.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
-        let changed = std::mem::take(&mut self.changed);
-        let mut filling = self.ring.begin(changed.len(), BYTES);
-        for id in changed {
-            match self.by_id.get_mut(&id) {
-                Some(held) if held.written_in == filling.sequence => {}
-                Some(held) => held.write(&mut filling),
-                None => filling.add(id, |value| encode(&Written::Forgotten(id), value)),
-            }
-        }
+        let Some(filling) = self.filling.take() else { return };
         let (live, by_id) = (self.by_id.len(), &mut self.by_id);
         // That something was forgotten is never said again: what came before is displaced before it.
         let again = |ids: &[IncidentId], sequence: u64, filling: &mut Filling<IncidentId>| {
             for id in ids {
                 if let Some(held) = by_id.get_mut(id).filter(|held| held.written_in == sequence) {
-                    held.write(filling);
+                    held.written_in = filling.sequence;
+                    add(&held.fact, filling);
                 }
             }
         };
@@ -140,7 +139,7 @@ impl Upstreams {
             ids.push(match written {
                 Written::Known(fact) => {
                     let id = fact.id;
-                    self.insert(Rc::new(fact.into_owned()), keep, sequence);
+                    self.insert(Arc::new(fact.into_owned()), keep, sequence);
                     id
                 }
                 Written::Forgotten(id) => {
@@ -154,11 +153,8 @@ impl Upstreams {
     }
 }
 
-impl Held {
-    fn write(&mut self, filling: &mut Filling<IncidentId>) {
-        self.written_in = filling.sequence;
-        filling.add(self.fact.id, |value| encode(&Written::Known(std::borrow::Cow::Borrowed(&*self.fact)), value));
-    }
+fn add(fact: &Upstream, filling: &mut Filling<IncidentId>) {
+    filling.add(fact.id, |value| encode(&Written::Known(std::borrow::Cow::Borrowed(fact)), value));
 }
 
 /// Was an incident with that past (`Book::active`) triggered, acknowledged or investigating at `at` (event time)?

@@ -4,12 +4,13 @@
 
 use crate::model::{ActionId, Channel, Environment, Incident, IncidentId, RuleEvent, Severity, Silence, Status, Time};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Fact {
     /// An incident of a service on which others depend, to their homes.
-    Upstream(Upstream),
+    Upstream(Arc<Upstream>),
     /// A silence, from its home to all; expired where `ends_at` has come.
     Silence(Silence),
     /// Something for a rule's desk: a rate limit or a digest, at the home of the rule's name.
@@ -48,7 +49,7 @@ pub struct Upstream {
     pub environment: Environment,
     pub status: Status,
     /// By event time: from when on it was (or was not) triggered, acknowledged or investigating; ascending.
-    pub active: Vec<(Time, bool)>,
+    pub active: SmallVec<[(Time, bool); 1]>,
     /// Silenced, snoozed, or kept quiet for flapping.
     pub muted: bool,
     /// Its own opening has ended and no action was written for it.

@@ -3,6 +3,8 @@
 use crate::rules::RuleSource;
 use crate::rules::beside::{Span, read_file};
 use crate::rules::diagnostic::{Diagnostic, suggest};
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,10 +16,10 @@ const MOST_EDGES: usize = 500_000;
 /// `dependencies.toml`; empty without it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dependencies {
-    upstreams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
-    dependents: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    upstreams: HashMap<Arc<str>, Vec<Arc<str>>, FxBuildHasher>,
+    dependents: HashMap<Arc<str>, Vec<Arc<str>>, FxBuildHasher>,
     /// The number of the circle of each service that stands in one.
-    circles: BTreeMap<Arc<str>, usize>,
+    circles: HashMap<Arc<str>, usize, FxBuildHasher>,
 }
 
 /// A service that only others name.
@@ -94,9 +96,16 @@ impl Dependencies {
         (Dependencies::of(edges), leaves)
     }
 
-    /// Every service that stands on a left side.
-    pub(super) fn services(&self) -> impl Iterator<Item = &str> {
-        self.upstreams.keys().map(|name| &**name)
+    /// Every service on which others depend, with those; in no order.
+    pub fn depended_on(&self) -> impl Iterator<Item = (&Arc<str>, &[Arc<str>])> {
+        self.dependents.iter().map(|(service, dependents)| (service, dependents.as_slice()))
+    }
+
+    /// Every service that stands on a left side, by name.
+    pub(super) fn services(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.upstreams.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        names
     }
 
     fn of(edges: BTreeSet<(Arc<str>, Arc<str>)>) -> Dependencies {
@@ -110,15 +119,16 @@ impl Dependencies {
     }
 
     /// Strongly connected components of two or more (Tarjan), on a stack of our own: a chain may be as long as the file.
-    fn circles(&self) -> BTreeMap<Arc<str>, usize> {
-        let names: Vec<&Arc<str>> = self.upstreams.keys().collect();
+    fn circles(&self) -> HashMap<Arc<str>, usize, FxBuildHasher> {
+        let mut names: Vec<&Arc<str>> = self.upstreams.keys().collect();
+        names.sort_unstable();
         // What depends on nothing stands in no circle.
         let number = |name: &Arc<str>| names.binary_search(&name).ok();
         let next: Vec<Vec<usize>> = names.iter().map(|name| self.upstreams[*name].iter().filter_map(number).collect()).collect();
         const UNSEEN: usize = usize::MAX;
         let (mut seen, mut low) = (vec![UNSEEN; names.len()], vec![0; names.len()]);
         let (mut open, mut is_open, mut count) = (Vec::new(), vec![false; names.len()], 0);
-        let mut circles = BTreeMap::new();
+        let mut circles = HashMap::default();
         for root in 0..names.len() {
             if seen[root] != UNSEEN {
                 continue;

@@ -105,8 +105,8 @@ impl Where {
                 return None;
             }
             let Said { name, wants } = said;
-            let is = value.map_or([name, " is missing", ""], |value| [name, " is ", value]);
-            Some([&is[..], &[", the rule wants ", wants]].concat().concat())
+            let (is, value) = value.map_or((" is missing", ""), |value| (" is ", value));
+            Some([name, is, value, ", the rule wants ", wants].concat())
         })
     }
 

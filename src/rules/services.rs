@@ -33,7 +33,7 @@ pub(super) fn check(
     if leaves.len().saturating_mul(globs.len()) > MOST_PAIRS {
         return;
     }
-    let known: Vec<&str> = dependencies.services().chain(exact.iter().copied()).collect();
+    let known: Vec<&str> = dependencies.services().into_iter().chain(exact.iter().copied()).collect();
     let is_known = |name: &str| exact.contains(name) || globs.iter().any(|glob| glob.fits(name));
     for leaf in leaves.iter().filter(|leaf| !is_known(&leaf.name)).take(MOST_FINDINGS) {
         let help = match suggest(&leaf.name, known.iter().copied().take(2_000)) {

@@ -37,7 +37,7 @@ pub fn facts() -> Vec<Fact> {
     let matcher = Matcher { name: "a".to_owned(), value: "b".to_owned(), is_regex: true, is_equal: false };
     let (id, service_id, rule, at) = (incident.id, incident.service_id.clone(), "r".to_owned(), Time(7));
     vec![
-        Fact::Upstream(Upstream {
+        Fact::Upstream(Arc::new(Upstream {
             id,
             service_id: service_id.clone(),
             revision: 3,
@@ -46,11 +46,11 @@ pub fn facts() -> Vec<Fact> {
             severity: incident.severity,
             environment: incident.environment,
             status: Status::Investigating,
-            active: vec![(Time(1), true), (Time(2), false)],
+            active: [(Time(1), true), (Time(2), false)].into_iter().collect(),
             muted: true,
             untold: false,
             duplicate: false,
-        }),
+        })),
         Fact::Silence(Silence {
             id: "s".to_owned(),
             matchers: vec![matcher],

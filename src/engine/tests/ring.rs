@@ -89,7 +89,7 @@ fn upstream(number: u64, revision: u64, closed: bool) -> Upstream {
         severity: Severity::High,
         environment: Environment::Production,
         status: if closed { Status::Closed } else { Status::Triggered },
-        active: vec![(Time(1), true)],
+        active: [(Time(1), true)].into(),
         muted: false,
         untold: false,
         duplicate: false,
@@ -116,7 +116,7 @@ fn what_is_known_of_other_shards_incidents_and_what_is_forgotten_survives_restar
                 let fact = upstream(random.random_range(0..identities), revision, random.random_bool(0.2));
                 match random.random_bool(0.3) {
                     true => drop(upstreams.remove(fact.id)),
-                    false => drop(upstreams.put(Rc::new(fact), 60_000)),
+                    false => drop(upstreams.put(Arc::new(fact), 60_000)),
                 }
             }
             upstreams.changelog(&mut |record| log.push(record));
