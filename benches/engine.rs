@@ -231,7 +231,7 @@ fn loaded(name: &str, fresh: u32, batches: u64) {
             comment: None,
             updated_at: with.now,
         };
-        let input = Input::Fact(&Fact::Silence(silence));
+        let input = Input::Fact(&Fact::Silence(Box::new(silence)));
         with.shard.process(with.now, input, &mut with.out);
     }
     with.commit(false);

@@ -85,7 +85,8 @@ impl Shard {
             action: ask.action.clone(),
             granted,
         };
-        step.outputs.push(Output::Fact { to: vec![u32::from(ask.incident_id.partition)], fact: Fact::BudgetAnswer(answer) });
+        step.outputs
+            .push(Output::Fact { to: vec![u32::from(ask.incident_id.partition)], fact: Fact::BudgetAnswer(Box::new(answer)) });
     }
 
     /// A grant that was not used counts no more.

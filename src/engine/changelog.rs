@@ -200,7 +200,7 @@ impl Shard {
             }
             (Some(b'c'), None) => self.closed.remove(id_of(key)?),
             (Some(b'n'), Some(value)) => self.counted.restore(&mut self.store, key, value)?,
-            (Some(b'u'), Some(value)) => self.upstreams.restore(key, value, self.settings.keep_upstream())?,
+            (Some(b'u'), Some(value)) => self.upstreams.restore(key, value)?,
             (Some(b'l'), Some(value)) => self.stale.restore(postcard::from_bytes(value).map_err(damaged)?),
             (Some(b'r'), Some(value)) => self.logged_rules = Some(String::from_utf8_lossy(value).into_owned()),
             _ => return Err(format!("unknown key {:?}", String::from_utf8_lossy(key))),

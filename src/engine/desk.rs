@@ -213,5 +213,5 @@ fn answer(item: &DeskItem, outcome: DeskOutcome, actions: Vec<ActionId>, detail:
         error: item.error.clone(),
         detail,
     };
-    step.outputs.push(Output::Fact { to: vec![u32::from(item.incident.id.partition)], fact: Fact::Answer(answer) });
+    step.outputs.push(Output::Fact { to: vec![u32::from(item.incident.id.partition)], fact: Fact::Answer(Box::new(answer)) });
 }

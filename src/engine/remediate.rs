@@ -237,7 +237,7 @@ impl Shard {
             max_per_hour: remediation.terms.max_per_hour,
             max_per_service_per_hour: remediation.terms.max_per_service_per_hour,
         };
-        step.outputs.push(Output::Fact { to: vec![self.budget_home(&remediation.rule)], fact: Fact::BudgetAsk(ask) });
+        step.outputs.push(Output::Fact { to: vec![self.budget_home(&remediation.rule)], fact: Fact::BudgetAsk(Box::new(ask)) });
     }
 
     pub(super) fn budget_home(&self, rule: &str) -> u32 {

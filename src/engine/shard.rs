@@ -76,7 +76,6 @@ impl Shard {
     pub fn new(partition: u32, settings: Arc<Settings>, rules: Rc<RuleSet>) -> Shard {
         let mut shard = Shard {
             partition: partition as u16,
-            settings,
             rules: Rc::clone(&rules),
             rules_by_key: BTreeMap::new(),
             store: Store::default(),
@@ -86,7 +85,7 @@ impl Shard {
             dirty: Vec::new(),
             gone: Vec::new(),
             silences: Silences::default(),
-            upstreams: Upstreams::default(),
+            upstreams: Upstreams::new(settings.keep_upstream()),
             audiences: Audiences::default(),
             candidates: Candidates::default(),
             children: Children::default(),
@@ -103,6 +102,7 @@ impl Shard {
             holding: false,
             logged_rules: None,
             due: Vec::new(),
+            settings,
         };
         shard.take_rules(rules);
         shard
@@ -198,7 +198,7 @@ impl Shard {
                 }
                 Change::Upstream { fact, now } => {
                     self.recheck_dependents(&fact, now);
-                    let before = self.upstreams.put(Arc::clone(&fact), self.settings.keep_upstream());
+                    let before = self.upstreams.put(Arc::clone(&fact));
                     self.candidates.put(before.as_deref(), &fact);
                 }
                 Change::ForgetUpstream { id } => {

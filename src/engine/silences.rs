@@ -143,7 +143,7 @@ impl Shard {
     /// To every shard, this one among them: all of them hear it the same way.
     fn tell_all(&self, silence: &Silence, step: &mut Step<'_, '_>) {
         let to = (0..self.settings.partitions).collect();
-        step.outputs.push(Output::Fact { to, fact: Fact::Silence(silence.clone()) });
+        step.outputs.push(Output::Fact { to, fact: Fact::Silence(Box::new(silence.clone())) });
     }
 
     /// A silence as its home tells it. What it changes is done when it begins or ends, which may be now.

@@ -26,7 +26,9 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
             Some(last) if may_hold(last) => self.chunks.len() - 1,
             _ => self.chunks.partition_point(may_hold).saturating_sub(1),
         };
-        (at, self.chunks.get(at).map_or(0, |chunk| chunk.partition_point(|(other, _)| *other < key)))
+        // From the end: what a chunk holds lies side by side, and halving it would guess wrong each time.
+        let is_less = |(other, _): &(K, V)| *other < key;
+        (at, self.chunks.get(at).and_then(|chunk| chunk.iter().rposition(is_less)).map_or(0, |last| last + 1))
     }
 
     /// In place of what the key named before.

@@ -22,6 +22,8 @@ const BYTES: usize = 96;
 const AT_ONCE: usize = 64;
 
 pub struct Upstreams {
+    /// For so long one that is closed is known, counted from when it fired no more.
+    keep: Millis,
     by_id: HashMap<IncidentId, Held, FxBuildHasher>,
     /// Of the closed ones: when they are forgotten (wall time).
     ends: BTreeSet<(Time, IncidentId)>,
@@ -32,8 +34,6 @@ pub struct Upstreams {
 
 struct Held {
     fact: Arc<Upstream>,
-    /// `NEVER` while it is not closed.
-    ends_at: Time,
     /// Of the ring's record that holds it.
     written_in: u64,
 }
@@ -45,13 +45,11 @@ enum Written<'a> {
     Forgotten(IncidentId),
 }
 
-impl Default for Upstreams {
-    fn default() -> Upstreams {
-        Upstreams { by_id: HashMap::default(), ends: BTreeSet::new(), ring: Ring::new(b'u'), filling: None }
-    }
-}
-
 impl Upstreams {
+    pub fn new(keep: Millis) -> Upstreams {
+        Upstreams { keep, by_id: HashMap::default(), ends: BTreeSet::new(), ring: Ring::new(b'u'), filling: None }
+    }
+
     /// In no order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.by_id.values().map(|held| &held.fact)
@@ -73,26 +71,22 @@ impl Upstreams {
         self.get(fact.id).is_none_or(|held| held.revision < fact.revision)
     }
 
-    /// `keep`: for so long one that is closed is known, counted from when it fired no more.
     /// Returns what was known of the same incident until now.
-    pub fn put(&mut self, fact: Arc<Upstream>, keep: Millis) -> Option<Arc<Upstream>> {
+    pub fn put(&mut self, fact: Arc<Upstream>) -> Option<Arc<Upstream>> {
         let filling = self.filling.get_or_insert_with(|| self.ring.begin(AT_ONCE, BYTES));
         let sequence = filling.sequence;
         add(&fact, filling);
-        self.insert(fact, keep, sequence)
+        self.insert(fact, sequence)
     }
 
-    fn insert(&mut self, fact: Arc<Upstream>, keep: Millis, written_in: u64) -> Option<Arc<Upstream>> {
-        let id = fact.id;
-        let ends_at = if fact.status == Status::Closed { fact.at + keep } else { Time::NEVER };
-        let before = self.by_id.insert(id, Held { fact, ends_at, written_in });
-        if let Some(before) = &before {
-            self.ends.remove(&(before.ends_at, id));
+    fn insert(&mut self, fact: Arc<Upstream>, written_in: u64) -> Option<Arc<Upstream>> {
+        let (id, end) = (fact.id, self.end(&fact));
+        let before = self.by_id.insert(id, Held { fact, written_in }).map(|before| before.fact);
+        if let Some(end) = before.as_ref().and_then(|before| self.end(before)) {
+            self.ends.remove(&end);
         }
-        if ends_at != Time::NEVER {
-            self.ends.insert((ends_at, id));
-        }
-        before.map(|before| before.fact)
+        self.ends.extend(end);
+        before
     }
 
     pub fn remove(&mut self, id: IncidentId) -> Option<Arc<Upstream>> {
@@ -103,9 +97,16 @@ impl Upstreams {
     }
 
     fn forget(&mut self, id: IncidentId) -> Option<Arc<Upstream>> {
-        let Held { fact, ends_at, .. } = self.by_id.remove(&id)?;
-        self.ends.remove(&(ends_at, id));
+        let fact = self.by_id.remove(&id)?.fact;
+        if let Some(end) = self.end(&fact) {
+            self.ends.remove(&end);
+        }
         Some(fact)
+    }
+
+    /// When it is forgotten; `None`: it is not closed.
+    fn end(&self, fact: &Upstream) -> Option<(Time, IncidentId)> {
+        (fact.status == Status::Closed).then(|| (fact.at + self.keep, fact.id))
     }
 
     /// The closed one that is to be forgotten first.
@@ -130,7 +131,7 @@ impl Upstreams {
     }
 
     /// Puts a record back that [`Upstreams::changelog`] has written.
-    pub fn restore(&mut self, key: &[u8], mut value: &[u8], keep: Millis) -> Result<(), String> {
+    pub fn restore(&mut self, key: &[u8], mut value: &[u8]) -> Result<(), String> {
         let (key, sequence) = self.ring.restore(key)?;
         let mut ids = Vec::new();
         while !value.is_empty() {
@@ -139,7 +140,7 @@ impl Upstreams {
             ids.push(match written {
                 Written::Known(fact) => {
                     let id = fact.id;
-                    self.insert(Arc::new(fact.into_owned()), keep, sequence);
+                    self.insert(Arc::new(fact.into_owned()), sequence);
                     id
                 }
                 Written::Forgotten(id) => {

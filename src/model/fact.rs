@@ -7,19 +7,20 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+/// Small, whatever it says: nearly all are of the first kind, and in a storm they come by the thousand.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Fact {
     /// An incident of a service on which others depend, to their homes.
     Upstream(Arc<Upstream>),
     /// A silence, from its home to all; expired where `ends_at` has come.
-    Silence(Silence),
+    Silence(Box<Silence>),
     /// Something for a rule's desk: a rate limit or a digest, at the home of the rule's name.
     Item(Box<DeskItem>),
     /// What the desk did with it, to the incident's shard.
-    Answer(DeskAnswer),
+    Answer(Box<DeskAnswer>),
     /// To a remediation budget's home.
-    BudgetAsk(BudgetAsk),
-    BudgetAnswer(BudgetAnswer),
+    BudgetAsk(Box<BudgetAsk>),
+    BudgetAnswer(Box<BudgetAnswer>),
     /// A grant that came too late, or was not used.
     BudgetReturn {
         rule: String,

@@ -62,11 +62,11 @@ impl Pattern {
     }
 
     pub fn fits(&self, text: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let (first, last) = (parts.next().unwrap_or_default(), parts.next_back());
+        // Most texts are told apart by how they begin.
+        let Some((first, behind)) = self.0.split_once('*') else { return self.0 == text };
         let Some(rest) = text.strip_prefix(first) else { return false };
-        let Some(last) = last else { return rest.is_empty() };
-        let Some(mut rest) = rest.strip_suffix(last) else { return false };
+        let mut parts = behind.split('*');
+        let Some(mut rest) = rest.strip_suffix(parts.next_back().unwrap_or_default()) else { return false };
         for part in parts {
             match rest.find(part) {
                 Some(at) => rest = &rest[at + part.len()..],

@@ -51,7 +51,7 @@ pub fn facts() -> Vec<Fact> {
             untold: false,
             duplicate: false,
         })),
-        Fact::Silence(Silence {
+        Fact::Silence(Box::new(Silence {
             id: "s".to_owned(),
             matchers: vec![matcher],
             starts_at: Time(1),
@@ -59,9 +59,9 @@ pub fn facts() -> Vec<Fact> {
             created_by: None,
             comment: Some("c".to_owned()),
             updated_at: at,
-        }),
+        })),
         Fact::Item(Box::new(item(incident))),
-        Fact::Answer(DeskAnswer {
+        Fact::Answer(Box::new(DeskAnswer {
             incident_id: id,
             rule: rule.clone(),
             event: RuleEvent::Occurrence,
@@ -72,8 +72,8 @@ pub fn facts() -> Vec<Fact> {
             epoch: 1,
             error: Some("e".to_owned()),
             detail: None,
-        }),
-        Fact::BudgetAsk(BudgetAsk {
+        })),
+        Fact::BudgetAsk(Box::new(BudgetAsk {
             rule: rule.clone(),
             action: action_id(),
             incident_id: id,
@@ -81,14 +81,14 @@ pub fn facts() -> Vec<Fact> {
             at,
             max_per_hour: None,
             max_per_service_per_hour: Some(2),
-        }),
-        Fact::BudgetAnswer(BudgetAnswer {
+        })),
+        Fact::BudgetAnswer(Box::new(BudgetAnswer {
             rule: "r".to_owned(),
             incident_id: id,
             service_id: "s".to_owned(),
             action: action_id(),
             granted: true,
-        }),
+        })),
         Fact::BudgetReturn { rule, action: action_id(), service_id },
     ]
 }

@@ -89,7 +89,7 @@ fn a_silence_whose_expression_cannot_be_read_silences_nobody() {
             updated_at: START,
         };
         for partition in 0..PARTITIONS {
-            world.give(partition, Input::Fact(&Fact::Silence(silence.clone())));
+            world.give(partition, Input::Fact(&Fact::Silence(Box::new(silence.clone()))));
         }
         world.fire("a", "1", Severity::Low);
         world.pass(SECOND);

@@ -84,6 +84,36 @@ fn one_that_goes_on_counting_is_given_a_better_parents_name() {
     }
 }
 
+/// The looks are the clock's, at each ten seconds, for what was heard before: a restart in that very moment moves no name, and what
+/// fell due during a downtime is made up at once.
+#[test]
+fn a_restart_moves_no_name_whenever_it_comes() {
+    for restarts in [true, false] {
+        for (early, down, named_after) in [(0, 0, 10 * SECOND), (1, 0, 1), (1, 2, 2), (4 * SECOND, 5 * SECOND, 5 * SECOND)] {
+            let mut world = depending();
+            world.restarts = restarts;
+            let child = world.fire("b", "2", Severity::Low);
+            world.pass(10 * MINUTE);
+            let younger = world.fire("a", "1", HIGH);
+            world.pass(10 * SECOND + -early);
+            let older = world.alert_of("a", "3", HIGH, AlertStatus::Firing, START + 5 * MINUTE);
+            world.deliver();
+            let heard = world.now;
+            world.now = world.now + down;
+            let mut named = None;
+            while named.is_none() && world.now - heard < 30 * SECOND {
+                world.pass(0);
+                match seen(&world, child).parent {
+                    Some(parent) if parent == older => named = Some(world.now - heard),
+                    parent => assert_eq!(parent, Some(younger)),
+                }
+                world.now = world.now + 1;
+            }
+            assert_eq!(named, Some(named_after), "restarts: {restarts}, {early} ms before the look, down for {down} ms");
+        }
+    }
+}
+
 /// An incident's readers would see it hang on each of them in turn. And what becomes meanwhile of the one that it hangs on brings no
 /// name forward, where it is nothing to those that hang on it.
 #[test]

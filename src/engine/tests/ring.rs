@@ -109,22 +109,22 @@ fn what_is_known_of_other_shards_incidents_and_what_is_forgotten_survives_restar
     };
     for seed in 0..200 {
         let mut random = StdRng::seed_from_u64(seed);
-        let (mut upstreams, mut log) = (Upstreams::default(), Vec::new());
+        let (mut upstreams, mut log) = (Upstreams::new(60_000), Vec::new());
         let identities = random.random_range(1..40);
         for revision in 0..120 {
             for _ in 0..random.random_range(0..5) {
                 let fact = upstream(random.random_range(0..identities), revision, random.random_bool(0.2));
                 match random.random_bool(0.3) {
                     true => drop(upstreams.remove(fact.id)),
-                    false => drop(upstreams.put(Arc::new(fact), 60_000)),
+                    false => drop(upstreams.put(Arc::new(fact))),
                 }
             }
             upstreams.changelog(&mut |record| log.push(record));
             let kept = cleaned(&log, random.random_range(0..=log.len()));
-            let mut restored = Upstreams::default();
+            let mut restored = Upstreams::new(60_000);
             for record in &kept {
                 let value = record.value.as_ref().expect("a ring has no tombstones");
-                restored.restore(&record.key, &value[1..], 60_000).expect("it reads what it wrote");
+                restored.restore(&record.key, &value[1..]).expect("it reads what it wrote");
             }
             assert_eq!(facts(&restored), facts(&upstreams), "seed {seed}, commit {revision}");
             if random.random_bool(0.1) {

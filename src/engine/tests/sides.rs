@@ -23,7 +23,7 @@ fn knowing() -> World {
         comment: None,
         updated_at: START,
     };
-    (0..PARTITIONS).for_each(|partition| world.give(partition, Input::Fact(&Fact::Silence(silence.clone()))));
+    (0..PARTITIONS).for_each(|partition| world.give(partition, Input::Fact(&Fact::Silence(Box::new(silence.clone())))));
     let change = Change { kind: "deployment".to_owned(), description: String::new(), timestamp: START, id: None };
     let event = ServiceEvent { service_id: "told".to_owned(), body: EventBody::Change(change) };
     world.give(crate::model::home::home(b"told", PARTITIONS), Input::Event(&event));

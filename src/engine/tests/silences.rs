@@ -20,7 +20,7 @@ fn silence(starts_at: Time, updated_at: Time) -> Silence {
 }
 
 fn tell(world: &mut World, silence: &Silence) {
-    (0..PARTITIONS).for_each(|partition| world.give(partition, Input::Fact(&Fact::Silence(silence.clone()))));
+    (0..PARTITIONS).for_each(|partition| world.give(partition, Input::Fact(&Fact::Silence(Box::new(silence.clone())))));
 }
 
 #[test]
