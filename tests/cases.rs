@@ -10,6 +10,7 @@
 
 use crate::schemas;
 use incidentd::config::Config;
+use incidentd::model::Topic;
 use incidentd::replay::{Fault, Replay, load_rules};
 use incidentd::rules::RuleSource;
 use incidentd::{rules_dir, settings};
@@ -129,6 +130,10 @@ fn check(case: &Path, schemas: &BTreeMap<&str, jsonschema::Validator>) -> Result
         expected.remove(0);
     }
     assert!(!topics.is_empty(), "{}: a case that expects nothing cannot fail", case.display());
+    let is_topic = |topic: &&Value| Topic::ALL.iter().any(|known| **topic == known.name());
+    if let Some(topic) = topics.iter().find(|topic| !is_topic(topic)) {
+        return Err(format!("expected.jsonl: there is no topic {topic}, so that nothing of it could come"));
+    }
     let actual: Vec<&Value> = straight.iter().filter(|record| topics.contains(&record["topic"])).collect();
     for at in 0..expected.len().max(actual.len()) {
         let problem = match (expected.get(at), actual.get(at)) {

@@ -97,9 +97,9 @@ impl Candidates {
         &self.dependents[dependent as usize].service_id
     }
 
-    /// May it have incidents that were first seen at `at` or later?
-    pub fn reaches(&self, dependent: Dependent, at: Time) -> bool {
-        self.dependents[dependent as usize].newest >= at
+    /// None of its incidents was first seen later; one that was may have closed.
+    pub fn newest(&self, dependent: Dependent) -> Time {
+        self.dependents[dependent as usize].newest
     }
 
     /// What an incident of a service may hang on.
@@ -172,7 +172,7 @@ impl Class {
     }
 
     /// None of those first seen at `at` or before is behind this one; `None`: there are none, not even later ones.
-    pub fn latest(&self, at: Time) -> Option<(Time, IncidentId)> {
+    pub fn bound(&self, at: Time) -> Option<(Time, IncidentId)> {
         let latest = self.newest.into_iter().find(|newest| *newest <= at).unwrap_or(at);
         (self.newest[0] != NONE).then_some((latest, GREATEST))
     }
@@ -208,6 +208,6 @@ mod tests {
         watch("web", 5);
         let children = |service_id| candidates.children(service_id).iter().map(|child| &**candidates.name_of(*child));
         assert_eq!((children("a").collect::<Vec<_>>(), children("web").count()), (vec!["web"], 0));
-        assert_eq!([7, 8].map(|at| candidates.reaches(0, Time(at))), [true, false]);
+        assert_eq!(candidates.newest(0), Time(7));
     }
 }

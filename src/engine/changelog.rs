@@ -7,7 +7,7 @@
 //! | `n` + number | counts of many incidents, newer than their snapshots: one of a ring of keys |
 //! | `u` + number | incidents of other shards on which ours may hang: one of a ring of keys |
 //! | `s`, `v`, `a`, `b`, `d`, `g`, `w` | what is known beside incidents: see `sides` |
-//! | `l` | when links that would only name a better parent are next looked at: see `stale`
+//! | `l` | when links that would only name a better parent are next looked at: see `stale` |
 //! | `r` | the hash of the rule set by whose dependencies links were last worked out |
 //!
 //! The first byte of every value is the format's version.
@@ -35,7 +35,9 @@ pub enum Gone {
     Forgotten(IncidentId),
 }
 
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
+/// Without `l`.
+const OLDEST_READ: u8 = 2;
 /// Entries that are asked for ahead of their turn.
 pub const AHEAD: usize = 8;
 /// Dirty entries for which the list's memory is kept.
@@ -146,14 +148,21 @@ impl Shard {
         }
     }
 
+    /// Where no changelog is kept: forgets what would be written.
+    pub fn leave_unwritten(&mut self) {
+        self.gone.clear();
+        self.sides.clear();
+        self.upstreams.leave_unwritten();
+    }
+
     /// Puts one changelog record back; in offset order, before anything else. An error is fatal: the state is unreadable.
     pub fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
         let value = match value.map(|value| value.split_first()) {
             None => None,
-            Some(Some((&VERSION, rest))) => Some(rest),
+            Some(Some((OLDEST_READ..=VERSION, rest))) => Some(rest),
             Some(first) => {
                 return Err(format!(
-                    "format version {} is not known to this incidentd, which reads {VERSION}: another version of it wrote this",
+                    "format version {} is not known to this incidentd, which reads {OLDEST_READ} to {VERSION}: another version of it wrote this",
                     first.map_or(0, |(version, _)| *version)
                 ));
             }

@@ -145,9 +145,18 @@ impl Shard {
                     self.stale.mark(dependent, entry.first_seen_at, entry.first_seen_at, due);
                 }
             }
-            if self.candidates.reaches(dependent, at) {
+            if self.has_later(dependent, at) {
                 self.stale.mark(dependent, at, at + WINDOW, due);
             }
+        }
+    }
+
+    /// Has a service incidents that were first seen at `at` or within the window after it? Nearly always there is nothing later.
+    fn has_later(&self, dependent: Dependent, at: Time) -> bool {
+        let around = || self.store.around(self.candidates.name_of(dependent), at, at + WINDOW).next().is_some();
+        match self.candidates.newest(dependent) {
+            newest if newest < at => false,
+            newest => newest <= at + WINDOW || around(),
         }
     }
 

@@ -29,9 +29,9 @@ impl Default for Counted {
 }
 
 impl Counted {
-    /// `most`: how many counts may come.
-    pub fn begin(&self, most: usize) -> Filling<Slot> {
-        self.0.begin(most, BYTES)
+    /// `expected`: as [`Ring::begin`] has it.
+    pub fn begin(&self, expected: usize) -> Filling<Slot> {
+        self.0.begin(expected, BYTES)
     }
 
     pub fn write(&mut self, store: &mut Store, counts: Filling<Slot>, sink: &mut dyn FnMut(StateRecord)) {

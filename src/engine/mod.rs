@@ -4,10 +4,11 @@
 //! what came to it as a record of its own partitions, and time.
 //!
 //! - `shard`, `step`: the two moves; `follow`: what a change means for others; `due`, `timers`: time
-//! - `store`, `entry`, `services`, `sources`, `book`, `sorted`: how incidents lie in memory; `closed`: the ids of those that left
+//! - `store`, `entry`, `services`, `sources`, `book`: how incidents lie in memory; `closed`: the ids of those that left
 //! - `changelog`, `ring`, `sides`: what is written down, and read back
 //! - `lifecycle`, `dedup`: alerts; `command`: people; `facts`: other shards; `context`: changes and readings
-//! - `flow`: from the opening to whoever is told; `links`, `parents`, `children`, `upstreams`: what hangs on what;
+//! - `flow`: from the opening to whoever is told; `links`, `parents`, `children`, `candidates` (`sorted`), `upstreams`, `stale`: what hangs on
+//!   what;
 //!   `silences`: what is muted
 //! - `notify`, `reminders`: rules against events; `desk`, `desks`, `limit`, `digest`, `answer`: limits over a whole rule
 //! - `escalate`, `policy`, `course`: levels; `remediate`, `attempts`, `outcome`, `budget`: repairs

@@ -105,8 +105,8 @@ impl Shard {
     pub(super) fn parent_of(&self, child: &Child<'_>) -> Option<&Upstream> {
         let dependencies = self.rules.dependencies();
         let bounds = self.candidates.classes(child.service_id, dependencies).filter_map(|class| {
-            let latest = class.latest(child.first_seen_at)?;
-            Some((Rank { suppresses: class.may_suppress(child), place: Place::Before(latest) }, class))
+            let place = Place::Before(class.bound(child.first_seen_at)?);
+            Some((Rank { suppresses: class.may_suppress(child), place }, class))
         });
         let mut bounds: SmallVec<[(Rank, &Class); 64]> = bounds.collect();
         // Where the best is probably found comes first: then the others need not be looked at.

@@ -72,9 +72,9 @@ impl<T> Ring<T> {
         Ring { kind, records: VecDeque::new(), free: VecDeque::new(), used: 0, sequence: 0, total: 0 }
     }
 
-    /// `most`: how many things may come; `bytes`: about what one takes.
-    pub fn begin(&self, most: usize, bytes: usize) -> Filling<T> {
-        let room = most.saturating_mul(bytes).min(RECORD_BYTES) + 2 * bytes;
+    /// `expected`: for how many things there is room from the beginning; `bytes`: about what one takes.
+    pub fn begin(&self, expected: usize, bytes: usize) -> Filling<T> {
+        let room = expected.saturating_mul(bytes).min(RECORD_BYTES) + 2 * bytes;
         Filling { sequence: self.sequence + 1, full: Vec::new(), things: Vec::new(), value: Vec::new(), total: 0, room }
     }
 

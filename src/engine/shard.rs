@@ -86,7 +86,7 @@ impl Shard {
             gone: Vec::new(),
             silences: Silences::default(),
             upstreams: Upstreams::new(settings.keep_upstream()),
-            audiences: Audiences::default(),
+            audiences: audiences(rules.dependencies(), partition as u16, settings.partitions),
             candidates: Candidates::default(),
             children: Children::default(),
             contexts: Contexts::default(),
@@ -360,6 +360,7 @@ impl Shard {
             self.ask_anew();
         }
         if before != *self.rules.dependencies() {
+            self.audiences = audiences(self.rules.dependencies(), self.partition, self.settings.partitions);
             self.find_children();
             self.review(&before);
             self.announces_anew = true;
@@ -367,7 +368,6 @@ impl Shard {
     }
 
     fn take_rules(&mut self, rules: Rc<RuleSet>) {
-        self.audiences = audiences(rules.dependencies(), self.partition, self.settings.partitions);
         self.rules_by_key = rules.notifications().iter().enumerate().map(|(at, rule)| (rule_key(&rule.name), at)).collect();
         self.rules = rules;
     }

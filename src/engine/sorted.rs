@@ -9,9 +9,6 @@ pub struct Sorted<K, V> {
     chunks: Vec<Vec<(K, V)>>,
 }
 
-/// Between two of the list: in which chunk, and behind how many of it.
-type Place = (usize, usize);
-
 impl<K, V> Default for Sorted<K, V> {
     fn default() -> Sorted<K, V> {
         Sorted { chunks: Vec::new() }
@@ -19,8 +16,8 @@ impl<K, V> Default for Sorted<K, V> {
 }
 
 impl<K: Ord + Copy, V> Sorted<K, V> {
-    /// Before the first whose key is not less.
-    fn place(&self, key: K) -> Place {
+    /// In which chunk it lies, or would lie, and how many of that are less.
+    fn place(&self, key: K) -> (usize, usize) {
         let may_hold = |chunk: &Vec<(K, V)>| chunk.first().is_some_and(|(first, _)| *first <= key);
         let at = match self.chunks.last() {
             Some(last) if may_hold(last) => self.chunks.len() - 1,
@@ -62,7 +59,19 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
             chunk.remove(before);
             if chunk.is_empty() {
                 self.chunks.remove(at);
+            } else {
+                self.join(at);
             }
+        }
+    }
+
+    /// What is left of two that were full takes the room of one.
+    fn join(&mut self, at: usize) {
+        if let [chunk, next, ..] = &mut self.chunks[at..]
+            && chunk.len() + next.len() <= CHUNK / 2
+        {
+            chunk.append(next);
+            self.chunks.remove(at + 1);
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Stale {
     due: Option<Time>,
     /// As the changelog has it.
     logged_due: Option<Time>,
+    /// Nobody has asked since what time it is: the clock may stand long before that of who wrote it.
+    restored: bool,
     /// Those that are to be linked anew, the last first.
     found: Vec<Slot>,
     /// The same, to be asked for.
@@ -69,7 +71,9 @@ impl Stale {
 
     /// When the next look is due, where that has changed.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
-        let Some(due) = self.due.filter(|due| self.logged_due != Some(*due)) else { return };
+        // What was found is not waited for: after a restart it is found again at once.
+        let due = if self.found.is_empty() { self.due } else { Some(Time(0)) };
+        let Some(due) = due.filter(|due| self.logged_due != Some(*due)) else { return };
         self.logged_due = Some(due);
         let mut value = vec![VERSION];
         encode(&due, &mut value);
@@ -78,7 +82,7 @@ impl Stale {
 
     /// Puts back what [`Stale::changelog`] has written.
     pub fn restore(&mut self, due: Time) {
-        (self.due, self.logged_due) = (Some(due), Some(due));
+        (self.due, self.logged_due, self.restored) = (Some(due), Some(due), true);
     }
 
     /// Was anything heard that may concern it since it was last looked at? A glance, where most are not concerned.
@@ -93,7 +97,7 @@ impl Stale {
         if !self.found.is_empty() {
             return Some(Time(i64::MIN));
         }
-        (!self.marks.is_empty()).then(|| self.due.unwrap_or(Time(i64::MIN)))
+        (!self.marks.is_empty()).then(|| self.due.filter(|_| !self.restored).unwrap_or(Time(i64::MIN)))
     }
 
     /// What is to be looked at `now`. `next`: when another look would be due.
@@ -101,6 +105,7 @@ impl Stale {
         if self.marks.is_empty() {
             return HashMap::default();
         }
+        self.restored = false;
         // Where the clock was set back it is not waited for.
         let due = *self.due.insert(self.due.unwrap_or(next).min(next));
         if now < due {

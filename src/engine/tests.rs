@@ -168,8 +168,18 @@ fn a_shard_restored_at_any_commit_goes_on_as_if_nothing_had_been() {
 
 #[test]
 fn a_damaged_record_is_refused_and_says_so() {
-    for key in [&b"s1"[..], b"d1", b"i\0\0\0\0\0\0\0\0\0\x01", b"n\0\x01"] {
+    for key in [&b"s1"[..], b"d1", b"i\0\0\0\0\0\0\0\0\0\x01", b"n\0\x01", b"u\0\x01", b"l"] {
         let error = shard().restore(key, Some(&[super::changelog::VERSION, 0xff])).expect_err("it is cut off");
         assert!(error.contains("damaged record"), "{key:?}: {error}");
+    }
+}
+
+#[test]
+fn another_versions_state_is_refused_by_its_number() {
+    let restore = |version: u8| shard().restore(b"r", Some(&[version, b'x']));
+    assert_eq!([2, 3].map(restore), [Ok(()), Ok(())]);
+    for version in [1, 4] {
+        let error = restore(version).expect_err("it is not read");
+        assert!(error.starts_with(&format!("format version {version} is not known")), "{error}");
     }
 }

@@ -114,6 +114,11 @@ impl Upstreams {
         self.ends.first().copied()
     }
 
+    /// Forgets what the changelog would have to hear.
+    pub fn leave_unwritten(&mut self) {
+        self.filling = None;
+    }
+
     /// What has changed since the last commit.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
         let Some(filling) = self.filling.take() else { return };

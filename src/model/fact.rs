@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Small, whatever it says: nearly all are of the first kind, and in a storm they come by the thousand.
+/// Kept small: nearly all are of the first kind, and in a storm they come by the thousand.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Fact {
     /// An incident of a service on which others depend, to their homes.

@@ -283,7 +283,10 @@ impl Replay {
             sink(Told { at: self.now, what });
         }
         for partition in pending.touched.drain(..) {
-            if let Some(shard) = self.shards.get(&partition) {
+            if let Some(shard) = self.shards.get_mut(&partition) {
+                if self.fault == Fault::None {
+                    shard.leave_unwritten();
+                }
                 self.dues.insert(partition, shard.next_due());
             }
         }

@@ -4,7 +4,7 @@ use super::links::{HIGH, RULES, depending, say, seen};
 use super::world::*;
 use super::*;
 use crate::model::home::home;
-use crate::model::time::SECOND;
+use crate::model::time::{HOUR, SECOND};
 use crate::model::{Command, IncidentCommand};
 
 /// An incident that hangs on one that came after it, and an older one of those, which was heard of later.
@@ -112,6 +112,17 @@ fn a_restart_moves_no_name_whenever_it_comes() {
             assert_eq!(named, Some(named_after), "restarts: {restarts}, {early} ms before the look, down for {down} ms");
         }
     }
+}
+
+/// What was written under a clock that was ahead is not waited for.
+#[test]
+fn a_restart_under_an_earlier_clock_names_a_better_parent_as_soon() {
+    let mut world = depending();
+    let (child, older) = named_anew(&mut world);
+    world.deliver();
+    world.now = world.now + -HOUR;
+    world.pass(10 * SECOND);
+    assert_eq!(seen(&world, child).parent, Some(older));
 }
 
 /// An incident's readers would see it hang on each of them in turn. And what becomes meanwhile of the one that it hangs on brings no

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::counted::CountEntry;
 use crate::engine::ring::RING_SLACK;
 use crate::engine::upstreams::Upstreams;
-use crate::model::{Environment, Status, Upstream};
+use crate::model::{Environment, Fact, Status, Upstream};
 use std::collections::BTreeSet;
 
 /// Counts in what Kafka keeps of a changelog, out of date or not.
@@ -94,6 +94,18 @@ fn upstream(number: u64, revision: u64, closed: bool) -> Upstream {
         untold: false,
         duplicate: false,
     }
+}
+
+/// A replay keeps no changelog, and reads as many facts as a year has.
+#[test]
+fn what_is_left_unwritten_does_not_pile_up() {
+    let mut shard = shard();
+    for number in 0..10 {
+        let fact = Fact::Upstream(Arc::new(upstream(number, 1, false)));
+        shard.process(Time(0), Input::Fact(&fact), &mut Vec::new());
+    }
+    shard.leave_unwritten();
+    assert_eq!(commit(&mut shard).iter().map(|record| record.key[0]).collect::<Vec<u8>>(), b"r");
 }
 
 /// As the log cleaner leaves it: up to somewhere each key only once.
