@@ -102,6 +102,21 @@ fn default_channels_stand_in_only_where_every_desk_says_no() {
     assert_eq!((world.sent(), world.unrouted), (vec![], 1), "only what is critical or high");
 }
 
+/// One that still waits for its desk's answer is no hope for another.
+#[test]
+fn default_channels_stand_in_for_each_event_that_a_desk_refuses() {
+    let mut world = world(
+        r##"notification(#{ name: "r", on: ["triggered", "severity_changed"], rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });"##,
+    );
+    world.fire("a", "1", HIGH);
+    assert_eq!(world.sent(), ["r triggered 1"]);
+    world.alert("b", "2", HIGH, AlertStatus::Firing);
+    world.alert("b", "2", Severity::Critical, AlertStatus::Firing);
+    world.deliver();
+    let told = ["r limited 1", " triggered 2", " severity_changed 2"].map(str::to_owned);
+    assert_eq!((world.sent(), world.unrouted), (told.to_vec(), 2));
+}
+
 #[test]
 fn what_was_snoozed_meanwhile_goes_to_default_channels_when_that_ends() {
     let mut world = world(r##"notification(#{ name: "r", rate_limit: #{ max_per_hour: 1 }, channels: [slack("#a")] });"##);

@@ -30,6 +30,24 @@ fn an_older_one_of_those_that_came_later_takes_it_from_a_younger() {
     }
 }
 
+/// One that came in the very millisecond in which it did counts as one before it, and is nearer than any other.
+#[test]
+fn the_nearest_takes_it_from_an_older_one_though_it_came_at_the_same_moment() {
+    for restarts in [true, false] {
+        let mut world = depending();
+        world.restarts = restarts;
+        let older = world.fire("a", "1", HIGH);
+        world.pass(5 * MINUTE);
+        let (child, at) = (world.fire("b", "2", Severity::Low), world.now);
+        assert_eq!(seen(&world, child).parent, Some(older));
+        world.pass(SECOND);
+        let nearest = world.alert_of("a", "3", HIGH, AlertStatus::Firing, at);
+        world.pass(10 * SECOND);
+        let link = seen(&world, child);
+        assert_eq!((link.parent, link.suppressed), (Some(nearest), true), "restarts: {restarts}");
+    }
+}
+
 /// `b` depends on a service whose home is not its own.
 fn depending_on_another_shard() -> (World, &'static str) {
     let services = ["a", "c", "d", "e", "f", "g"];
