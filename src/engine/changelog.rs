@@ -150,6 +150,7 @@ impl Shard {
 
     /// Where no changelog is kept: forgets what would be written.
     pub fn leave_unwritten(&mut self) {
+        self.dirty.clear();
         self.gone.clear();
         self.sides.clear();
         self.upstreams.leave_unwritten();

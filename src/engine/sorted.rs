@@ -59,15 +59,15 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
             chunk.remove(before);
             if chunk.is_empty() {
                 self.chunks.remove(at);
-            } else {
-                self.join(at);
             }
+            self.join(at);
+            self.join(at.saturating_sub(1));
         }
     }
 
     /// What is left of two that were full takes the room of one.
     fn join(&mut self, at: usize) {
-        if let [chunk, next, ..] = &mut self.chunks[at..]
+        if let Some([chunk, next, ..]) = self.chunks.get_mut(at..)
             && chunk.len() + next.len() <= CHUNK / 2
         {
             chunk.append(next);
@@ -118,6 +118,8 @@ mod tests {
                     }
                 }
                 prop_assert!(sorted.chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
+                let takes_little = |pair: &[Vec<_>]| pair[0].len() + pair[1].len() > CHUNK / 2;
+                prop_assert!(sorted.chunks.windows(2).all(takes_little), "what is left takes little room");
             }
             let of = |(key, value): (&u32, &u8)| (*key, *value);
             let all: Vec<(u32, u8)> = tree.iter().rev().map(of).collect();
