@@ -93,7 +93,7 @@ impl Candidates {
         self.places.get(service_id).map_or(&[], |place| &self.services[*place as usize].children)
     }
 
-    pub fn name_of(&self, dependent: Dependent) -> &Rc<str> {
+    pub fn name_of(&self, dependent: Dependent) -> &str {
         &self.dependents[dependent as usize].service_id
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let mut watch = |service_id, at| candidates.watch(service_id, Time(at), rules.dependencies());
         assert_eq!(["web", "a", "web"].map(|service_id| watch(service_id, 7)), [Some(0), None, Some(0)], "a depends on nothing");
         watch("web", 5);
-        let children = |service_id| candidates.children(service_id).iter().map(|child| &**candidates.name_of(*child));
+        let children = |service_id| candidates.children(service_id).iter().map(|child| candidates.name_of(*child));
         assert_eq!((children("a").collect::<Vec<_>>(), children("web").count()), (vec!["web"], 0));
         assert_eq!(candidates.newest(0), Time(7));
     }

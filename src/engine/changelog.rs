@@ -96,6 +96,13 @@ pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     let _ = postcard::serialize_with_flavor(value, Behind(bytes));
 }
 
+/// The value of a record that holds one thing: the version, then the thing.
+pub fn versioned<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    encode(value, &mut bytes);
+    bytes
+}
+
 impl Shard {
     /// One record per entity that changed since the last call. Called once per commit of this shard.
     pub fn changelog(&mut self, sink: &mut dyn FnMut(StateRecord)) {
@@ -129,9 +136,7 @@ impl Shard {
             match gone {
                 Gone::Closed(id, forget_at) => {
                     sink(StateRecord { key: incident_key(b'i', id), value: None });
-                    let mut value = vec![VERSION];
-                    encode(&forget_at, &mut value);
-                    sink(StateRecord { key: incident_key(b'c', id), value: Some(value) });
+                    sink(StateRecord { key: incident_key(b'c', id), value: Some(versioned(&forget_at)) });
                 }
                 Gone::Forgotten(id) => sink(StateRecord { key: incident_key(b'c', id), value: None }),
             }

@@ -11,7 +11,7 @@
 //! | `b` + rule | what a remediation rule's budget has granted |
 
 use crate::engine::attempts::AttemptKey;
-use crate::engine::changelog::{StateRecord, VERSION, damaged, encode};
+use crate::engine::changelog::{StateRecord, damaged, versioned};
 use crate::engine::digest::DigestKey;
 use crate::engine::shard::Shard;
 use serde::Serialize;
@@ -44,11 +44,7 @@ impl Side {
 }
 
 fn value<T: Serialize>(value: Option<&T>) -> Option<Vec<u8>> {
-    value.map(|value| {
-        let mut bytes = vec![VERSION];
-        encode(value, &mut bytes);
-        bytes
-    })
+    value.map(versioned)
 }
 
 fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {

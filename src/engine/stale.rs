@@ -7,7 +7,7 @@
 //! changes nothing.
 
 use crate::engine::candidates::Dependent;
-use crate::engine::changelog::{StateRecord, VERSION, encode};
+use crate::engine::changelog::{StateRecord, versioned};
 use crate::engine::children::Tie;
 use crate::engine::entry::{Entry, Full, Slot};
 use crate::engine::parents::Child;
@@ -75,9 +75,7 @@ impl Stale {
         let due = if self.found.is_empty() { self.due } else { Some(Time(0)) };
         let Some(due) = due.filter(|due| self.logged_due != Some(*due)) else { return };
         self.logged_due = Some(due);
-        let mut value = vec![VERSION];
-        encode(&due, &mut value);
-        sink(StateRecord { key: b"l".to_vec(), value: Some(value) });
+        sink(StateRecord { key: b"l".to_vec(), value: Some(versioned(&due)) });
     }
 
     /// Puts back what [`Stale::changelog`] has written.

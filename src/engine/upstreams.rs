@@ -73,7 +73,7 @@ impl Upstreams {
 
     /// Returns what was known of the same incident until now.
     pub fn put(&mut self, fact: Arc<Upstream>) -> Option<Arc<Upstream>> {
-        let filling = self.filling.get_or_insert_with(|| self.ring.begin(AT_ONCE, BYTES));
+        let filling = self.filling();
         let sequence = filling.sequence;
         add(&fact, filling);
         self.insert(fact, sequence)
@@ -91,8 +91,7 @@ impl Upstreams {
 
     pub fn remove(&mut self, id: IncidentId) -> Option<Arc<Upstream>> {
         let fact = self.forget(id)?;
-        let filling = self.filling.get_or_insert_with(|| self.ring.begin(AT_ONCE, BYTES));
-        filling.add(id, |value| encode(&Written::Forgotten(id), value));
+        self.filling().add(id, |value| encode(&Written::Forgotten(id), value));
         Some(fact)
     }
 
@@ -102,6 +101,10 @@ impl Upstreams {
             self.ends.remove(&end);
         }
         Some(fact)
+    }
+
+    fn filling(&mut self) -> &mut Filling<IncidentId> {
+        self.filling.get_or_insert_with(|| self.ring.begin(AT_ONCE, BYTES))
     }
 
     /// When it is forgotten; `None`: it is not closed.
